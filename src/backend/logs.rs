@@ -1,0 +1,129 @@
+//! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
+
+use crate::function::Function;
+use crate::invocation::InvocationId;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Longer lines are cut into pieces of this many bytes.
+const LINE: usize = 8 << 10;
+/// Lines that are kept to be shown with an error.
+const TAIL: usize = 32;
+
+/// Where a backend writes what a sandbox says on stderr.
+pub struct Logs {
+    function: Arc<Function>,
+    memory: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    serving: Option<InvocationId>,
+    partial: Vec<u8>,
+    tail: VecDeque<String>,
+    written: u64,
+}
+
+impl Logs {
+    /// The log of one sandbox of a function whose memory limit is `memory` bytes.
+    pub fn new(function: Arc<Function>, memory: u64) -> Self {
+        Self { function, memory, state: Mutex::default() }
+    }
+
+    /// From now on lines belong to this invocation.
+    pub fn serve(&self, id: InvocationId) {
+        let mut state = self.state.lock();
+        state.serving = Some(id);
+        state.written = 0;
+        state.tail.clear();
+    }
+
+    /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
+    pub fn write(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        let limit = self.function.limits.max_logs;
+        let room = usize::try_from(limit.saturating_sub(state.written)).unwrap_or(usize::MAX);
+        let before = state.written;
+        state.written = before.saturating_add(bytes.len() as u64);
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        for &byte in kept {
+            if byte == b'\n' || state.partial.len() >= LINE {
+                self.line(&mut state);
+            }
+            if byte != b'\n' {
+                state.partial.push(byte);
+            }
+        }
+        if before <= limit && state.written > limit {
+            self.line(&mut state);
+            state.partial.extend_from_slice(format!("(stderr beyond {limit} bytes is dropped)").as_bytes());
+            self.line(&mut state);
+        }
+    }
+
+    /// The last lines that the request being served wrote, an unfinished one included.
+    pub fn tail(&self) -> Vec<String> {
+        let mut state = self.state.lock();
+        if !state.partial.is_empty() {
+            self.line(&mut state);
+        }
+        state.tail.iter().cloned().collect()
+    }
+
+    fn line(&self, state: &mut State) {
+        let line = String::from_utf8_lossy(&state.partial).into_owned();
+        state.partial.clear();
+        tracing::info!(
+            target: "kiln::function",
+            function = %self.function.name,
+            backend = self.function.backend().map_or("", |backend| backend.as_str()),
+            format = %self.function.format,
+            memory = self.memory,
+            invocation = state.serving.map(tracing::field::display),
+            "{line}"
+        );
+        if state.tail.len() == TAIL {
+            state.tail.pop_front();
+        }
+        state.tail.push_back(line);
+    }
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logs").field("function", &self.function.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logs(max: u64) -> Logs {
+        let mut function = Function::wasm("echo", "echo.wasm");
+        function.limits.max_logs = max;
+        Logs::new(Arc::new(function), 1)
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_arrive() {
+        let logs = logs(1 << 20);
+        for piece in ["a", "b\nc", "", "\n\nd"] {
+            logs.write(piece.as_bytes());
+        }
+        assert_eq!(logs.tail(), ["ab", "c", "", "d"]);
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_said_once() {
+        let logs = logs(4);
+        logs.write(b"abcdef");
+        logs.write(b"ghi\n");
+        assert_eq!(logs.tail(), ["abcd", "(stderr beyond 4 bytes is dropped)"]);
+        logs.serve(InvocationId::new());
+        logs.write(b"x\n");
+        assert_eq!(logs.tail(), ["x"]);
+    }
+}

@@ -1,0 +1,1 @@
+//! `kiln.toml`: what a host runs.
