@@ -80,6 +80,8 @@ pub struct StartSpec {
     pub revision: crate::function::Revision,
     /// The sandbox's number, unique in the host's life: for names and labels.
     pub number: u64,
+    /// Environment beyond the function's own, the same for every sandbox of it; it wins over the function's own.
+    pub env: Vec<(String, String)>,
     /// Where its stderr goes.
     pub logs: Arc<Logs>,
 }
