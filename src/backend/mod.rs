@@ -9,6 +9,8 @@
 //!      once, at deploy               everything slow         many calls, one at a time
 //! ```
 
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod fake;
 mod logs;
 
