@@ -7,8 +7,8 @@
 //!   Reply, stray? ◄─── feed ◄──── pieces ◄──── stdout        idle: what comes between two exchanges
 //! ```
 //!
-//! One file speaks one format; they share what may pass between caller and function ([`headers`]), how a URL and
-//! a deadline are written ([`text`]), and how pieces become one body ([`gather`]).
+//! One file speaks one format; they share what may pass between caller and function (`headers`), how a URL and
+//! a deadline are written (`text`), and how pieces become one body (`gather`).
 //!
 //! The bytes are those of `SEEDS.md`, "The formats on the wire". Beyond them:
 //! - The caller's headers lose hop-by-hop ones and every name that the host itself gives, whatever its case and
@@ -166,7 +166,7 @@ impl Session {
         written
     }
 
-    /// Reads a piece of the reply.
+    /// Reads a piece of the reply. Where none is awaited, the piece is idle.
     pub fn feed(&mut self, piece: Bytes) -> Result<Progress, Broken> {
         self.sound()?;
         if !self.busy {
