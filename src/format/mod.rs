@@ -16,7 +16,8 @@
 //!   refused as `InvalidInput`. Names are written as the seeds write them: `Content-Type`, not `content-type`.
 //! - Where an invocation has no URL, the one is written that it would have had: `http://localhost/r/<function><path>`.
 //! - The function's headers lose hop-by-hop ones and Content-Length: whoever passes the reply on frames it anew.
-//! - A breach is reported with the byte that shows it, not when time is up (`SEEDS.md E1`).
+//! - A breach is reported as its bytes come, not when time is up (`SEEDS.md E1`); what of an object only serde_json
+//!   can tell is reported at the end of it, and of a head of more than 4 KiB at the end of its line.
 
 mod chunked;
 mod fields;
