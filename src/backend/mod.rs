@@ -11,6 +11,8 @@
 
 pub mod fake;
 mod logs;
+#[cfg(feature = "wasm")]
+pub mod wasm;
 
 pub use logs::Logs;
 
