@@ -15,6 +15,8 @@ pub(super) const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes of a slot that are set to zero in place instead of being given back to the kernel: most functions touch
 /// less, and resetting a page is ten times as fast as faulting it in again.
 const KEEP_RESIDENT: usize = 1 << 20;
+/// What one memory reserves and grows by where no slots can be had, in bytes.
+const SMALL_RESERVATION: u64 = 16 << 20;
 /// Unused slots that keep their module's image and pages at most.
 const WARM_SLOTS: u64 = 100;
 
@@ -37,12 +39,7 @@ impl Core {
     pub(super) fn new(config: &WasmConfig) -> Result<Self> {
         let max_memory = config.max_memory.min(4 << 30);
         let (engine, ceiling, pooled) = engine(config, Ceiling::of(config), max_memory)?;
-        tracing::debug!(
-            instances = ceiling.instances,
-            pooled,
-            because = ceiling.because,
-            "wasm engine is up"
-        );
+        tracing::info!(instances = ceiling.instances, pooled, because = ceiling.because, "wasm engine is up");
         let cache = config.cache_dir.as_deref().and_then(|dir| {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");
@@ -122,7 +119,14 @@ fn engine(config: &WasmConfig, ceiling: Ceiling, max_memory: u64) -> Result<(Eng
         tried = ceiling.quarter();
     }
     tracing::warn!("wasm instances are allocated one by one: starts are slower and don't scale over threads");
-    let engine = Engine::new(&common())
+    let mut single = common();
+    // Addresses are short: a memory takes what it needs and moves when it outgrows that, at the price of bounds checks.
+    single
+        .memory_reservation(SMALL_RESERVATION)
+        .memory_reservation_for_growth(SMALL_RESERVATION)
+        .memory_guard_size(64 << 10)
+        .memory_may_move(true);
+    let engine = Engine::new(&single)
         .map_err(|error| Error::internal(format!("wasmtime can't run here: {error:#}")))?;
     Ok((engine, ceiling, false))
 }
