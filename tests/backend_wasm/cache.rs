@@ -89,7 +89,7 @@ async fn sound_bytes_that_are_not_compiled_code_are_not_run() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_cache_directory_that_others_reach_is_not_used() {
+async fn what_others_can_write_to_is_not_used() {
     use std::os::unix::fs::PermissionsExt;
     let cache = CacheDir::new();
     assert_eq!(cache.run(echo()).await, COMPILED);
@@ -99,6 +99,12 @@ async fn a_cache_directory_that_others_reach_is_not_used() {
     assert_eq!(cache.run(echo()).await, COMPILED);
     std::fs::set_permissions(cache.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(cache.run(echo()).await, LOADED);
+    for ending in ["key", "cwasm"] {
+        let file = &cache.files(ending)[0];
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(cache.run(echo()).await, COMPILED, "{ending}");
+        assert_eq!(cache.run(echo()).await, LOADED, "{ending}");
+    }
     let link = CacheDir::new();
     std::fs::create_dir(link.0.path().join("kiln")).unwrap();
     std::os::unix::fs::symlink(cache.path(), link.path()).unwrap();

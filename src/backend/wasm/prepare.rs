@@ -114,6 +114,10 @@ fn unfit(error: &wasmtime::Error) -> Error {
     if text.contains("given a WebAssembly component") {
         return component();
     }
+    if text.contains("pooling allocator") {
+        let cause = error.root_cause();
+        return Error::invalid(format!("it takes more than this host gives one wasm sandbox: {cause}"));
+    }
     // Text errors come with a picture of the line over several lines: one line tells as much in a log.
     let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     Error::invalid(format!("it is not a module that can run: {text}"))
