@@ -163,3 +163,35 @@ fn slots(config: &WasmConfig, ceiling: &Ceiling, max_memory: u64) -> PoolingAllo
         .pagemap_scan(Enabled::Auto);
     pool
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Module, Store};
+
+    /// A machine that carries more instances than full slots fit is not at hand: the small ones are asked for.
+    #[tokio::test]
+    async fn slots_below_four_gigabytes_run_and_stop_at_their_size() {
+        let small = Ceiling { instances: 4, slot: Some(1 << 20), because: String::new() };
+        let config = WasmConfig { cache_dir: None, max_memory: 1 << 20, ..WasmConfig::default() };
+        let (engine, ceiling, pooled) = engine(&config, small.clone(), 1 << 20).unwrap();
+        assert!(pooled && ceiling == small);
+        let text = r#"(module (memory (export "memory") 1)
+            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+            (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
+        let module = Module::new(&engine, text).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
+        let instance = Linker::new(&engine).instantiate_async(&mut store, &module).await.unwrap();
+        let call = async |store: &mut Store<()>, name: &str, value: i32| {
+            let function = instance.get_typed_func::<i32, i32>(&mut *store, name).unwrap();
+            function.call_async(store, value).await
+        };
+        assert_eq!(call(&mut store, "grow", 15).await.unwrap(), 1);
+        assert_eq!(call(&mut store, "grow", 1).await.unwrap(), -1);
+        assert_eq!(call(&mut store, "load", (1 << 20) - 4).await.unwrap(), 0);
+        for beyond in [1 << 20, (1 << 20) + (64 << 10), i32::MAX, -4] {
+            assert!(call(&mut store, "load", beyond).await.is_err(), "{beyond} was read");
+        }
+    }
+}

@@ -63,8 +63,7 @@ impl Shared {
             return Poll::Ready(());
         }
         io.waits = Waits::Read;
-        // The request is served; what was refused during it killed nobody.
-        self.refused.store(false, Relaxed);
+        self.forget_refusal();
         Poll::Pending
     }
 
@@ -75,6 +74,7 @@ impl Shared {
             return Poll::Ready(());
         }
         io.waits = Waits::Poll;
+        self.forget_refusal();
         Poll::Pending
     }
 
@@ -101,6 +101,11 @@ impl Shared {
     /// The guest asked for more memory than it may have.
     pub(super) fn refuse(&self) {
         self.refused.store(true, Relaxed);
+    }
+
+    /// The request is served; what was refused during it killed nobody.
+    fn forget_refusal(&self) {
+        self.refused.store(false, Relaxed);
     }
 
     pub(super) fn refused(&self) -> bool {
