@@ -112,6 +112,7 @@ impl Sandbox for Contained {
     async fn remove(mut self: Box<Self>) -> Exit {
         let Some(container) = self.container.take() else { return Exit::Killed };
         let exit = self.exit_so_far(&container).await;
+        self.attach.disconnect();
         container.remove().await;
         exit
     }
