@@ -1,6 +1,13 @@
 //! The Docker backend against a real engine, through the contract that every backend keeps.
 
 #![cfg(feature = "docker")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "common/docker.rs"]
 mod docker;

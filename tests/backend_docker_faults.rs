@@ -1,6 +1,13 @@
 //! The Docker backend with an engine that is absent, hangs, dies, thaws, or says what no healthy one says.
 
 #![cfg(feature = "docker")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "common/docker.rs"]
 mod docker;

@@ -1,5 +1,12 @@
 //! Drives sandboxes as a host does: starts them, writes, reads, waits for their end, never longer than a hang takes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use crate::docker::{BUSYBOX, Engine};
@@ -14,14 +21,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Far beyond what anything here takes: only a hang is caught by it.
-pub const HANG: Duration = Duration::from_secs(120);
+pub(crate) const HANG: Duration = Duration::from_secs(120);
 
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANG, future).await.expect("it hangs")
 }
 
 /// A streaming function that runs a shell script, or the image's `cat`.
-pub fn streaming(script: &str) -> Function {
+pub(crate) fn streaming(script: &str) -> Function {
     let mut function = Function::image("f", BUSYBOX).format(Format::Json).memory(32 * MIB);
     if !script.is_empty() {
         function.args = ["sh", "-c", script].map(String::from).to_vec();
@@ -29,11 +36,11 @@ pub fn streaming(script: &str) -> Function {
     function
 }
 
-pub fn oneshot(script: &str) -> Function {
+pub(crate) fn oneshot(script: &str) -> Function {
     streaming(script).format(Format::Default)
 }
 
-pub fn config(engine: &Engine) -> DockerConfig {
+pub(crate) fn config(engine: &Engine) -> DockerConfig {
     let mut config = DockerConfig::new(&engine.host_id);
     // The machine may be busy with other tests.
     config.call_timeout = Duration::from_secs(60);
@@ -41,22 +48,22 @@ pub fn config(engine: &Engine) -> DockerConfig {
     config
 }
 
-pub fn backend(engine: &Engine) -> Docker {
+pub(crate) fn backend(engine: &Engine) -> Docker {
     Docker::new(config(engine))
 }
 
-pub struct Ready {
-    pub program: Arc<dyn Program>,
-    pub logs: Arc<Logs>,
+pub(crate) struct Ready {
+    pub(crate) program: Arc<dyn Program>,
+    pub(crate) logs: Arc<Logs>,
     revision: kiln::function::Revision,
 }
 
 impl Ready {
-    pub async fn new(backend: &Docker, function: Function) -> Self {
+    pub(crate) async fn new(backend: &Docker, function: Function) -> Self {
         Self::try_new(backend, function).await.expect("the function is sound")
     }
 
-    pub async fn try_new(backend: &Docker, function: Function) -> Result<Self, Error> {
+    pub(crate) async fn try_new(backend: &Docker, function: Function) -> Result<Self, Error> {
         let function = Arc::new(function);
         let program = backend.prepare(function.clone()).await?;
         let logs = Arc::new(Logs::new(function.clone(), program.memory()));
@@ -64,22 +71,22 @@ impl Ready {
         Ok(Self { program, logs, revision })
     }
 
-    pub fn spec(&self) -> StartSpec {
+    pub(crate) fn spec(&self) -> StartSpec {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         StartSpec { revision: self.revision, number, env: vec![], logs: self.logs.clone() }
     }
 
-    pub async fn try_start(&self) -> Result<Box<dyn Sandbox>, Error> {
+    pub(crate) async fn try_start(&self) -> Result<Box<dyn Sandbox>, Error> {
         soon(self.program.start(self.spec())).await.map(|started| started.sandbox)
     }
 
-    pub async fn start(&self) -> Box<dyn Sandbox> {
+    pub(crate) async fn start(&self) -> Box<dyn Sandbox> {
         self.try_start().await.expect("it starts")
     }
 
     /// Runs a one-shot function to its end.
-    pub async fn run(&self, body: &[u8], env: &[(&str, &str)]) -> (Vec<u8>, Exit) {
+    pub(crate) async fn run(&self, body: &[u8], env: &[(&str, &str)]) -> (Vec<u8>, Exit) {
         let mut sandbox = self.start().await;
         let env = env.iter().map(|&(name, value)| (name.into(), value.into())).collect();
         soon(sandbox.launch(env)).await.expect("it launches");
@@ -92,12 +99,12 @@ impl Ready {
     }
 }
 
-pub async fn read(sandbox: &mut dyn Sandbox) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn read(sandbox: &mut dyn Sandbox) -> Result<Option<Bytes>, Error> {
     soon(poll_fn(|cx| sandbox.stdio().poll_read(cx))).await
 }
 
 /// Exactly so many bytes of stdout.
-pub async fn take(sandbox: &mut dyn Sandbox, count: usize) -> Vec<u8> {
+pub(crate) async fn take(sandbox: &mut dyn Sandbox, count: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < count {
         all.extend_from_slice(&read(sandbox).await.expect("stdout is read").expect("stdout goes on"));
@@ -106,7 +113,7 @@ pub async fn take(sandbox: &mut dyn Sandbox, count: usize) -> Vec<u8> {
 }
 
 /// Stdout up to its end.
-pub async fn rest(sandbox: &mut dyn Sandbox) -> Vec<u8> {
+pub(crate) async fn rest(sandbox: &mut dyn Sandbox) -> Vec<u8> {
     let mut all = Vec::new();
     while let Some(piece) = read(sandbox).await.expect("stdout is read") {
         assert!(!piece.is_empty(), "a piece is never empty");
@@ -115,13 +122,13 @@ pub async fn rest(sandbox: &mut dyn Sandbox) -> Vec<u8> {
     all
 }
 
-pub async fn echo(sandbox: &mut dyn Sandbox, text: &'static [u8]) {
+pub(crate) async fn echo(sandbox: &mut dyn Sandbox, text: &'static [u8]) {
     sandbox.stdio().write(Bytes::from_static(text));
     assert_eq!(take(sandbox, text.len()).await, text);
 }
 
 /// A streaming function's stdout and end.
-pub async fn ending(backend: &Docker, function: Function) -> (Vec<u8>, Exit, Vec<String>) {
+pub(crate) async fn ending(backend: &Docker, function: Function) -> (Vec<u8>, Exit, Vec<String>) {
     let ready = Ready::new(backend, function).await;
     let mut sandbox = ready.start().await;
     let stdout = rest(&mut *sandbox).await;
@@ -131,7 +138,7 @@ pub async fn ending(backend: &Docker, function: Function) -> (Vec<u8>, Exit, Vec
     (stdout, exit, ready.logs.tail())
 }
 
-pub fn noise(length: usize) -> Bytes {
+pub(crate) fn noise(length: usize) -> Bytes {
     let mut state = 1_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

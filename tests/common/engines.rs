@@ -1,5 +1,14 @@
 //! Engines that misbehave: a real one behind a socket that can be cut and frozen, and one that says what it is told to.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,21 +17,21 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
 /// An engine's socket with a hand on it.
-pub struct Proxy {
+pub(crate) struct Proxy {
     socket: PathBuf,
     state: watch::Sender<State>,
     _dir: tempfile::TempDir,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum State {
+pub(crate) enum State {
     Passing,
     Frozen,
     Cut,
 }
 
 impl Proxy {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
         let (state, watched) = watch::channel(State::Passing);
@@ -59,7 +68,7 @@ impl Proxy {
         }
     }
 
-    pub async fn set(&self, state: State) {
+    pub(crate) async fn set(&self, state: State) {
         self.state.send_replace(state);
         while Path::new(&self.socket).exists() == (state == State::Cut) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -67,14 +76,14 @@ impl Proxy {
     }
 
     /// Its address, when it listens.
-    pub async fn host(&self) -> String {
+    pub(crate) async fn host(&self) -> String {
         self.set(State::Passing).await;
         format!("unix://{}", self.socket.display())
     }
 }
 
 /// What a scripted engine does with a request.
-pub enum Answer {
+pub(crate) enum Answer {
     Says(u16, String),
     /// Opens a container's stdio, on which nothing ever comes.
     Upgrade,
@@ -82,7 +91,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    pub fn says(status: u16, body: &str) -> Self {
+    pub(crate) fn says(status: u16, body: &str) -> Self {
         Self::Says(status, body.into())
     }
 }
@@ -90,7 +99,7 @@ impl Answer {
 type Script = dyn Fn(&str, usize) -> Answer + Send + Sync;
 
 /// An engine that answers each request as a function of it and of how many of its method and first path segment came before.
-pub struct Scripted {
+pub(crate) struct Scripted {
     socket: PathBuf,
     log: Arc<Mutex<Log>>,
     _dir: tempfile::TempDir,
@@ -104,7 +113,7 @@ struct Log {
 }
 
 impl Scripted {
-    pub fn new(answer: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
         let log = Arc::<Mutex<Log>>::default();
@@ -119,17 +128,17 @@ impl Scripted {
         Self { socket, log, _dir: dir }
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
 
     /// The requests that contain a text, in order of arrival.
-    pub fn requests(&self, text: &str) -> Vec<String> {
+    pub(crate) fn requests(&self, text: &str) -> Vec<String> {
         self.log.lock().unwrap().requests.iter().filter(|request| request.contains(text)).cloned().collect()
     }
 
     /// How many requests that contain a text were ever open at once.
-    pub fn most_open(&self, text: &str) -> usize {
+    pub(crate) fn most_open(&self, text: &str) -> usize {
         let log = self.log.lock().unwrap();
         log.most_open
             .iter()
