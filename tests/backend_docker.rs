@@ -157,6 +157,32 @@ async fn a_function_has_no_more_rights_than_it_needs() {
 }
 
 #[tokio::test]
+async fn a_containers_limits_and_owner_are_on_the_engine() {
+    let Some(engine) = docker_or_skip("limits").await else { return };
+    let ready = Ready::new(&backend(&engine), streaming("")).await;
+    let sandbox = ready.start().await;
+    assert_eq!((sandbox.held(), ready.program.memory()), (32 * MIB, 32 * MIB));
+    let id = engine.containers(&engine.host_id).await.pop().expect("it runs");
+    let seen = engine.client.inspect_container(&id, None).await.expect("it is there");
+    let (config, host) = (seen.config.unwrap(), seen.host_config.unwrap());
+    assert_eq!((host.memory, host.memory_swap), (Some(32 << 20), Some(32 << 20)));
+    assert_eq!(host.pids_limit, Some(256));
+    assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
+    assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["NONE"]);
+    let labels = config.labels.unwrap();
+    for (label, value) in [
+        ("kiln.owner", engine.host_id.as_str()),
+        ("kiln.namespace", "_"),
+        ("kiln.function", "f"),
+        ("kiln.revision", &ready.revision.to_string()),
+    ] {
+        assert_eq!(labels[label], value, "{label}");
+    }
+    assert!(seen.name.unwrap().starts_with("/kiln-kiln-test-limits-"));
+    soon(sandbox.remove()).await;
+}
+
+#[tokio::test]
 async fn a_start_that_is_dropped_anywhere_leaves_nothing_behind() {
     let Some(engine) = docker_or_skip("dropped").await else { return };
     let ready = Ready::new(&backend(&engine), streaming("")).await;

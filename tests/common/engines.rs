@@ -56,7 +56,9 @@ impl Proxy {
     }
 
     async fn carry(mut near: UnixStream, mut state: watch::Receiver<State>) {
-        let mut far = UnixStream::connect("/var/run/docker.sock").await.unwrap();
+        let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+        let real = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");
+        let mut far = UnixStream::connect(real).await.unwrap();
         let mut copy = std::pin::pin!(copy_bidirectional(&mut near, &mut far));
         loop {
             let now = *state.borrow_and_update();
