@@ -24,7 +24,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn what_goes_in_comes_out_from_nothing_to_8_mib() {
-    let Some(engine) = docker_or_skip("echo").await else { return };
+    let Some(engine) = docker_or_skip("what_goes_in_comes_out_from_nothing_to_8_mib").await else { return };
     let backend = backend(&engine);
     let ready = Ready::new(&backend, streaming("")).await;
     let mut sandbox = ready.start().await;
@@ -45,7 +45,10 @@ async fn what_goes_in_comes_out_from_nothing_to_8_mib() {
 
 #[tokio::test]
 async fn a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin() {
-    let Some(engine) = docker_or_skip("oneshot").await else { return };
+    let Some(engine) = docker_or_skip("a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin").await
+    else {
+        return;
+    };
     let backend = backend(&engine);
     let function = oneshot("echo $MINE $BOTH $YOURS; wc -c").env("MINE", "1").env("BOTH", "1");
     let ready = Ready::new(&backend, function).await;
@@ -64,7 +67,7 @@ async fn a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin() {
 /// SEEDS.md I6: stdout is the reply and nothing else, stderr is the log.
 #[tokio::test]
 async fn i6_stderr_is_apart_from_stdout() {
-    let Some(engine) = docker_or_skip("stderr").await else { return };
+    let Some(engine) = docker_or_skip("i6_stderr_is_apart_from_stdout").await else { return };
     let script = "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2; exit 3";
     let (stdout, exit, logs) = ending(&backend(&engine), streaming(script)).await;
     assert_eq!(stdout, b"out 1\nout 2\n");
@@ -75,7 +78,7 @@ async fn i6_stderr_is_apart_from_stdout() {
 /// SEEDS.md I7: why it died, whatever ended it.
 #[tokio::test]
 async fn i7_the_reason_of_an_end_is_told() {
-    let Some(engine) = docker_or_skip("reasons").await else { return };
+    let Some(engine) = docker_or_skip("i7_the_reason_of_an_end_is_told").await else { return };
     let backend = backend(&engine);
     let mut crash = streaming("");
     crash.args = vec!["crash".into()];
@@ -99,7 +102,7 @@ async fn i7_the_reason_of_an_end_is_told() {
 
 #[tokio::test]
 async fn a_memory_hog_is_out_of_memory_and_not_a_signal() {
-    let Some(engine) = docker_or_skip("hog").await else { return };
+    let Some(engine) = docker_or_skip("a_memory_hog_is_out_of_memory_and_not_a_signal").await else { return };
     let hog = streaming("exec tail -c 200000000 /dev/zero").memory(24 * MIB);
     let (_, exit, _) = ending(&backend(&engine), hog).await;
     assert_eq!(exit, Exit::OutOfMemory);
@@ -111,7 +114,11 @@ async fn a_memory_hog_is_out_of_memory_and_not_a_signal() {
 
 #[tokio::test]
 async fn a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed() {
-    let Some(engine) = docker_or_skip("flood").await else { return };
+    let Some(engine) =
+        docker_or_skip("a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed").await
+    else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("cat /dev/zero | tr '\\0' x")).await;
     let mut sandbox = ready.start().await;
     sandbox.stdio().write(noise(4 << 20));
@@ -128,7 +135,7 @@ async fn a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed() {
 
 #[tokio::test]
 async fn a_function_has_no_more_rights_than_it_needs() {
-    let Some(engine) = docker_or_skip("rights").await else { return };
+    let Some(engine) = docker_or_skip("a_function_has_no_more_rights_than_it_needs").await else { return };
     let backend = backend(&engine);
     let host = tempfile::tempdir().unwrap();
     std::fs::write(host.path().join("given"), "given").unwrap();
@@ -158,7 +165,9 @@ async fn a_function_has_no_more_rights_than_it_needs() {
 
 #[tokio::test]
 async fn a_containers_limits_and_owner_are_on_the_engine() {
-    let Some(engine) = docker_or_skip("limits").await else { return };
+    let Some(engine) = docker_or_skip("a_containers_limits_and_owner_are_on_the_engine").await else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("")).await;
     let sandbox = ready.start().await;
     assert_eq!((sandbox.held(), ready.program.memory()), (32 * MIB, 32 * MIB));
@@ -178,13 +187,15 @@ async fn a_containers_limits_and_owner_are_on_the_engine() {
     ] {
         assert_eq!(labels[label], value, "{label}");
     }
-    assert!(seen.name.unwrap().starts_with("/kiln-kiln-test-limits-"));
+    assert!(seen.name.unwrap().starts_with("/kiln-a_containers_limits"));
     soon(sandbox.remove()).await;
 }
 
 #[tokio::test]
 async fn a_start_that_is_dropped_anywhere_leaves_nothing_behind() {
-    let Some(engine) = docker_or_skip("dropped").await else { return };
+    let Some(engine) = docker_or_skip("a_start_that_is_dropped_anywhere_leaves_nothing_behind").await else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("")).await;
     for after in [0, 1, 3, 6, 10, 20, 40, 80, 160] {
         let start = ready.program.start(ready.spec());
@@ -198,7 +209,10 @@ async fn a_start_that_is_dropped_anywhere_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_start_that_takes_too_long_says_so_and_leaves_nothing_behind() {
-    let Some(engine) = docker_or_skip("slow-start").await else { return };
+    let Some(engine) = docker_or_skip("a_start_that_takes_too_long_says_so_and_leaves_nothing_behind").await
+    else {
+        return;
+    };
     let mut function = streaming("");
     function.limits.start_timeout = Duration::from_millis(60);
     let ready = Ready::new(&backend(&engine), function).await;
@@ -211,7 +225,9 @@ async fn a_start_that_takes_too_long_says_so_and_leaves_nothing_behind() {
 /// SEEDS.md W20: paused when idle, resumed for the next request.
 #[tokio::test]
 async fn w20_a_paused_container_answers_after_it_is_resumed() {
-    let Some(engine) = docker_or_skip("pause").await else { return };
+    let Some(engine) = docker_or_skip("w20_a_paused_container_answers_after_it_is_resumed").await else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("")).await;
     assert!(ready.program.pauses());
     let mut sandbox = ready.start().await;
@@ -229,7 +245,7 @@ async fn w20_a_paused_container_answers_after_it_is_resumed() {
 
 #[tokio::test]
 async fn a_sandbox_that_is_only_dropped_is_removed() {
-    let Some(engine) = docker_or_skip("forgotten").await else { return };
+    let Some(engine) = docker_or_skip("a_sandbox_that_is_only_dropped_is_removed").await else { return };
     let sandbox = Ready::new(&backend(&engine), streaming("")).await.start().await;
     assert_eq!(engine.containers(&engine.host_id).await.len(), 1);
     drop(sandbox);
@@ -238,8 +254,15 @@ async fn a_sandbox_that_is_only_dropped_is_removed() {
 
 #[tokio::test]
 async fn clean_up_takes_an_earlier_lifes_containers_and_nobody_elses() {
-    let Some(engine) = docker_or_skip("clean-up").await else { return };
-    let Some(other) = docker_or_skip("clean-up-other").await else { return };
+    let Some(engine) = docker_or_skip("clean_up_takes_an_earlier_lifes_containers_and_nobody_elses").await
+    else {
+        return;
+    };
+    let Some(other) =
+        docker_or_skip("clean_up_takes_an_earlier_lifes_containers_and_nobody_elses-other").await
+    else {
+        return;
+    };
     let foreign = Ready::new(&backend(&other), streaming("")).await.start().await;
     // An earlier life that ended without a chance to remove anything.
     for _ in 0..2 {
@@ -258,7 +281,9 @@ async fn clean_up_takes_an_earlier_lifes_containers_and_nobody_elses() {
 
 #[tokio::test]
 async fn what_can_not_start_is_told_in_the_engines_words() {
-    let Some(engine) = docker_or_skip("bad").await else { return };
+    let Some(engine) = docker_or_skip("what_can_not_start_is_told_in_the_engines_words").await else {
+        return;
+    };
     let backend = backend(&engine);
     let mut nowhere = Function::image("f", "kiln-test-no-such-image:1").format(Format::Json);
     nowhere.code.image.as_mut().unwrap().pull = PullPolicy::Never;
@@ -280,7 +305,9 @@ async fn what_can_not_start_is_told_in_the_engines_words() {
 
 #[tokio::test]
 async fn a_registry_that_can_not_be_asked_is_unavailable() {
-    let Some(engine) = docker_or_skip("registry").await else { return };
+    let Some(engine) = docker_or_skip("a_registry_that_can_not_be_asked_is_unavailable").await else {
+        return;
+    };
     // Nothing listens on port 1. Two at once are one pull.
     let function = Function::image("f", "127.0.0.1:1/kiln-test/none:1").format(Format::Json);
     let ready = Ready::new(&backend(&engine), function).await;

@@ -84,7 +84,11 @@ async fn an_engine_that_hangs_is_unavailable_within_its_time_limit() {
 
 #[tokio::test]
 async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back() {
-    let Some(engine) = docker_or_skip("dies").await else { return };
+    let Some(engine) =
+        docker_or_skip("an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back").await
+    else {
+        return;
+    };
     let proxy = Proxy::new();
     let mut config = config(&engine);
     config.host = Some(proxy.host().await);
@@ -117,7 +121,11 @@ async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back
 
 #[tokio::test]
 async fn an_engine_that_freezes_in_a_start_times_out_and_nothing_is_left_when_it_thaws() {
-    let Some(engine) = docker_or_skip("freezes").await else { return };
+    let Some(engine) =
+        docker_or_skip("an_engine_that_freezes_in_a_start_times_out_and_nothing_is_left_when_it_thaws").await
+    else {
+        return;
+    };
     let proxy = Proxy::new();
     let mut config = config(&engine);
     config.host = Some(proxy.host().await);

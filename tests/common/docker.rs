@@ -35,7 +35,7 @@ pub(crate) async fn docker_or_skip(name: &str) -> Option<Engine> {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
     let required = std::env::var("KILN_REQUIRE_DOCKER").is_ok_and(|value| value == "1");
     match find().await {
-        Ok(client) => Some(Engine { client, host_id: format!("kiln-test-{name}-{}", std::process::id()) }),
+        Ok(client) => Some(Engine { client, host_id: format!("{name}-{}", std::process::id()) }),
         Err(why) if required => {
             panic!(
                 "{name}: KILN_REQUIRE_DOCKER=1, but no docker engine answers at {host} ({why}); run scripts/test-services"
