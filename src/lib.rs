@@ -8,6 +8,8 @@ pub mod host;
 pub mod invocation;
 pub mod manifest;
 pub mod pool;
+#[cfg(feature = "server")]
+pub mod server;
 
 pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits};
