@@ -1,1 +1,0 @@
-//! A backend in memory, steered by a handle: for tests of whatever drives backends.
