@@ -1,6 +1,8 @@
 //! Kiln runs functions from WebAssembly modules and container images, kept warm behind one pool.
 
 pub mod backend;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod error;
 pub mod format;
 pub mod function;

@@ -16,6 +16,8 @@ pub struct Reloader {
     /// The last one that was whole.
     manifest: Manifest,
     files: Files,
+    /// Whether the manifest decides the budget, too.
+    memory: bool,
 }
 
 impl Reloader {
@@ -27,8 +29,15 @@ impl Reloader {
         let failed = deploy(&host, &manifest.functions).await;
         match failed.into_iter().next() {
             Some(error) => Err(error.context(manifest.file.display())),
-            None => Ok(Self { host, manifest, files }),
+            None => Ok(Self { host, manifest, files, memory: true }),
         }
+    }
+
+    /// The same, for a host whose budget was given elsewhere: `memory` in the manifest changes nothing.
+    #[must_use]
+    pub fn without_memory(mut self) -> Self {
+        self.memory = false;
+        self
     }
 
     /// Reads the manifest again whenever it, or a module that it names, changes, and whenever `now` is notified.
@@ -51,6 +60,12 @@ impl Reloader {
     async fn apply(&mut self, manifest: Manifest) {
         self.files.follow(manifest.files());
         for key in self.manifest.host.differences(&manifest.host) {
+            if key == "memory" && self.memory {
+                let budget = manifest.host.memory.unwrap_or_else(|| Host::builder().budget());
+                self.host.set_memory(budget);
+                tracing::info!(budget, "the budget has changed");
+                continue;
+            }
             tracing::warn!("[host] `{key}` has changed, which takes effect when the host is started again");
         }
         let failed = deploy(&self.host, &manifest.functions).await;
@@ -84,10 +99,7 @@ async fn deploy(host: &Host, functions: &[Function]) -> Vec<Error> {
     let mut tasks = JoinSet::new();
     for function in functions {
         let (host, function) = (host.clone(), function.clone());
-        tasks.spawn(async move {
-            let name = function.name.clone();
-            host.deploy(function).await.map_err(|error| error.context(format!("function `{name}`")))
-        });
+        tasks.spawn(async move { host.deploy(function).await });
     }
     let mut failed = Vec::new();
     while let Some(done) = tasks.join_next().await {

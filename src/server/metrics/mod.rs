@@ -21,7 +21,6 @@ use pool::Pool;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -36,7 +35,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("kiln");
         registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         // The host holds the observer, and the registry the host: were they one, neither would ever be freed.
-        host.observe(Arc::new(Invocations::new(&mut registry)));
+        host.observe(Box::new(Invocations::new(&mut registry)));
         let host = host.clone();
         registry.register_collector(Box::new(Pool::new(move || host.figures())));
         Self { registry }
