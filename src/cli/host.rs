@@ -3,27 +3,28 @@
 use crate::error::Result;
 use crate::host::{Host, HostBuilder};
 use crate::manifest::HostSettings;
-use std::sync::Arc;
 
 /// A host with every backend that was built in. `id` marks its containers. Must be called within a tokio runtime.
 pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
-    let mut builder = configure(settings);
+    let builder = configure(settings);
     #[cfg(feature = "wasm")]
-    {
+    let builder = {
         use crate::backend::wasm::{Wasm, WasmConfig};
         let mut config = WasmConfig { budget: builder.budget(), ..WasmConfig::default() };
         if let Some(folder) = &settings.cache_dir {
             config.cache_dir = Some(folder.clone());
         }
-        builder = builder.backend(Arc::new(Wasm::new(config)?));
-    }
+        builder.backend(std::sync::Arc::new(Wasm::new(config)?))
+    };
     #[cfg(feature = "docker")]
-    {
+    let builder = {
         use crate::backend::docker::{Docker, DockerConfig};
         let mut config = DockerConfig::new(id);
         config.host.clone_from(&settings.docker_host);
-        builder = builder.backend(Arc::new(Docker::new(config)));
-    }
+        builder.backend(std::sync::Arc::new(Docker::new(config)))
+    };
+    #[cfg(not(feature = "docker"))]
+    drop(id);
     builder.build()
 }
 

@@ -3,6 +3,7 @@
 use super::args::Serve;
 use super::signals::{Ending, Hangup};
 use super::{INTERRUPTED, host, identity, output};
+use crate::function::BackendKind;
 use crate::host::Host;
 use crate::manifest::{HostSettings, Manifest};
 use crate::server::{Reloader, Server};
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// Where it listens unless said: this machine only, since nothing asks who calls.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -28,7 +30,10 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let server = Server::bind(listen, host.clone()).await?;
 
     let functions = manifest.functions.len();
-    let cleaning = tokio::spawn(clean_up(host.clone()));
+    let images = manifest.functions.iter().any(|function| function.backend() == Some(BackendKind::Docker));
+    // Dropped, and with it what runs in it, when there is nothing to be done any more.
+    let mut beside = JoinSet::new();
+    beside.spawn(clean_up(host.clone(), images));
     let started = tokio::select! {
         started = Reloader::start(host.clone(), manifest) => started,
         () = ending.next() => {
@@ -45,8 +50,8 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
         }
     };
     let reload = Arc::new(Notify::new());
-    let watching = tokio::spawn(reloader.watch(Arc::clone(&reload)));
-    let hanging_up = tokio::spawn(on_hangup(Hangup::new()?, reload));
+    beside.spawn(reloader.watch(Arc::clone(&reload)));
+    beside.spawn(on_hangup(Hangup::new()?, reload));
 
     let budget = output::bytes(host.figures().budget);
     let plural = if functions == 1 { "" } else { "s" };
@@ -62,7 +67,7 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
         () = &mut running => {}
         () = ending.next() => {
             // From here on a change of the manifest would be one to a host that takes nothing any more.
-            [cleaning.abort_handle(), watching.abort_handle(), hanging_up.abort_handle()].map(|task| task.abort());
+            beside.abort_all();
             output::note("kiln: draining; once more to stop at once");
             drain.notify_one();
             tokio::select! {
@@ -78,10 +83,11 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Removes what an earlier life left behind, as soon as the engine is there to be asked. Wasm functions don't wait for
-/// that, and image functions need no more than the engine itself.
-async fn clean_up(host: Host) {
-    let mut told = false;
+/// Removes what an earlier life left behind, as soon as the engine is there to be asked. Nothing waits for that: an
+/// engine may be away for long, and containers of this life are told from those of an earlier one.
+async fn clean_up(host: Host, images: bool) {
+    // An engine that isn't there is no news to whoever has no image functions.
+    let mut told = !images;
     loop {
         match host.clean_up().await {
             Ok(0) => return,
@@ -89,10 +95,9 @@ async fn clean_up(host: Host) {
                 tracing::info!(removed, "removed what an earlier life left behind");
                 return;
             }
-            // An engine that isn't there is no news to whoever has no image functions.
             Err(error) if told => tracing::debug!(%error, "can't look for what an earlier life left behind"),
             Err(error) => {
-                tracing::info!(%error, "can't look for what an earlier life left behind; trying again");
+                tracing::warn!(%error, "can't look for what an earlier life left behind; trying again");
                 told = true;
             }
         }
