@@ -167,6 +167,24 @@ impl Timings {
     }
 }
 
+/// How long each phase of a start took; 0 for a phase that a backend doesn't have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Making it: an instance with its memory, a container.
+    pub create: Duration,
+    /// Starting it: the container's start; nothing for wasm.
+    pub start: Duration,
+    /// Its own initialisation, as far as the backend can see it.
+    pub init: Duration,
+}
+
+impl Phases {
+    /// All of them.
+    pub fn total(&self) -> Duration {
+        self.create + self.start + self.init
+    }
+}
+
 /// How an invocation ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -178,6 +196,8 @@ pub struct Outcome {
     pub backend: Option<BackendKind>,
     /// Where the time went.
     pub timings: Timings,
+    /// What its sandbox's start was made of, whoever it was started for.
+    pub phases: Phases,
     /// The reply, or why there is none.
     pub result: Result<Reply, Error>,
 }

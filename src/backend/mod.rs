@@ -9,9 +9,12 @@
 //!      once, at deploy               everything slow         many calls, one at a time
 //! ```
 
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod fake;
 mod logs;
 
+pub use crate::invocation::Phases;
 pub use logs::Logs;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +25,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// A boxed future of nothing that can be moved between threads.
 pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -92,24 +94,6 @@ pub struct Started {
     pub sandbox: Box<dyn Sandbox>,
     /// The phases.
     pub phases: Phases,
-}
-
-/// How long each phase of a start took; 0 for a phase that a backend doesn't have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Making it: an instance with its memory, a container.
-    pub create: Duration,
-    /// Starting it: the container's start; nothing for wasm.
-    pub start: Duration,
-    /// Its own initialisation, as far as the backend can see it.
-    pub init: Duration,
-}
-
-impl Phases {
-    /// All of them.
-    pub fn total(&self) -> Duration {
-        self.create + self.start + self.init
-    }
 }
 
 /// One living container or wasm instance. Whoever holds it has it alone.

@@ -1,71 +1,38 @@
-//! Deploys functions, invokes them, drains: carries out what the pool decides. The one place where pool, formats and backends meet.
+//! Deploys functions, invokes them, drains: carries out what the pool decides. The one place where pool, formats and
+//! backends meet.
+//!
+//! The pool sits behind one short lock. A caller asks it inline, on its own task, and what it decides is done after
+//! unlocking: a warm hit crosses neither a task nor a channel.
+
+mod builder;
+mod exchange;
+mod invoke;
+mod memory;
+mod registry;
+mod sandbox;
+mod state;
+mod timer;
+mod within;
+mod work;
+
+pub use builder::HostBuilder;
 
 use crate::backend::Backend;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::{BackendKind, Function, Revision};
 use crate::invocation::{Invocation, Outcome};
-use crate::pool::{Figures, FunctionFigures, Policy};
+use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use registry::{Registry, Revised};
+use state::State;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
 
-/// Sets up a [`Host`].
-#[derive(Default)]
-pub struct HostBuilder {}
-
-impl HostBuilder {
-    /// The budget: bytes that all sandboxes together may take. Default: 60 % of the cgroup's or machine's memory.
-    #[must_use]
-    pub fn memory(self, bytes: u64) -> Self {
-        let _ = bytes;
-        self
-    }
-    /// A backend; at most one of each kind.
-    #[must_use]
-    pub fn backend(self, backend: Arc<dyn Backend>) -> Self {
-        let _ = backend;
-        self
-    }
-    /// How long the first in line waits before nobody passes it. Default 250 ms.
-    #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
-        let _ = patience;
-        self
-    }
-    /// What is evicted first.
-    #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
-        let _ = policy;
-        self
-    }
-    /// Jobs that may wait at once. Default 10,000.
-    #[must_use]
-    pub fn max_waiting(self, jobs: usize) -> Self {
-        let _ = jobs;
-        self
-    }
-    /// The longest that a request waits for a sandbox. Default 30 s.
-    #[must_use]
-    pub fn max_wait(self, wait: Duration) -> Self {
-        let _ = wait;
-        self
-    }
-    /// The longest request body, in bytes. Default 16 MiB.
-    #[must_use]
-    pub fn max_body(self, bytes: u64) -> Self {
-        let _ = bytes;
-        self
-    }
-    /// Whether prewarmed sandboxes stay out of the budget until taken. Default no.
-    #[must_use]
-    pub fn prewarm_outside_budget(self, outside: bool) -> Self {
-        let _ = outside;
-        self
-    }
-    /// The host. Must be called within a tokio runtime.
-    pub fn build(self) -> Result<Host> {
-        todo!()
-    }
-}
+/// How long an idle container runs before it is paused, unless its function says.
+const PAUSE_AFTER: Duration = Duration::from_secs(10);
 
 /// A deployed function, as `list` shows it.
 #[derive(Clone, Debug)]
@@ -89,62 +56,229 @@ pub trait Observer: Send + Sync + 'static {
 }
 
 /// Runs functions. Cheap to clone: all clones are one host.
+///
+/// Dropping the last clone stops what still runs; [`Host::drain`] first lets it finish.
 #[derive(Clone)]
-pub struct Host {}
+pub struct Host {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    began: Instant,
+    runtime: tokio::runtime::Handle,
+    backends: Vec<Arc<dyn Backend>>,
+    registry: ArcSwap<Registry>,
+    /// One deployment at a time: the registry and the pool change together.
+    deploying: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    closed: Notify,
+    stop: watch::Sender<bool>,
+    stopping: watch::Receiver<bool>,
+    alarm: AtomicU64,
+    alarm_moved: Arc<Notify>,
+    observer: ArcSwapOption<Box<dyn Observer>>,
+    max_wait: Duration,
+    max_body: u64,
+    budget: u64,
+}
+
+impl Shared {
+    fn now(&self) -> Time {
+        Time::after(self.began.elapsed())
+    }
+
+    fn backend(&self, kind: BackendKind) -> Result<&Arc<dyn Backend>> {
+        self.backends.iter().find(|backend| backend.kind() == kind).ok_or_else(|| {
+            Error::invalid(format!("this host has no {kind} backend: it was built or configured without it"))
+        })
+    }
+
+    fn tell(&self, function: Option<&Function>, outcome: &Outcome) {
+        tracing::debug!(
+            target: "kiln::invocation",
+            function = function.map_or("", |function| function.name.as_str()),
+            invocation = %outcome.id,
+            start = outcome.start.map_or("", |start| start.as_str()),
+            backend = outcome.backend.map_or("", |backend| backend.as_str()),
+            wait_us = outcome.timings.wait.as_micros() as u64,
+            start_us = outcome.timings.start.as_micros() as u64,
+            run_us = outcome.timings.run.as_micros() as u64,
+            error = outcome.result.as_ref().err().map_or("", |error| error.kind().as_str()),
+            "ended"
+        );
+        if let Some(observer) = self.observer.load().as_deref() {
+            observer.ended(function, outcome);
+        }
+    }
+}
 
 impl Host {
     /// Begins to set one up.
     pub fn builder() -> HostBuilder {
         HostBuilder::default()
     }
-    /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one is left alone.
+
+    /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one
+    /// is left alone. `InvalidInput` where it can't be, with its name in front.
     pub async fn deploy(&self, function: Function) -> Result<Revision> {
-        let _ = function;
-        todo!()
+        let name = function.name.clone();
+        self.deploy_unnamed(function).await.map_err(|error| error.context(format_args!("function {name:?}")))
     }
+
+    async fn deploy_unnamed(&self, function: Function) -> Result<Revision> {
+        function.validate()?;
+        let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
+        let function = Arc::new(function);
+        let shared = &self.shared;
+        let program = shared.backend(backend)?.prepare(function.clone()).await?;
+        let revision = function.revision(program.code());
+        let memory = program.memory();
+        let _one = shared.deploying.lock().await;
+        let current = shared.registry.load().get(&function.namespace, &function.name).cloned();
+        if current.is_some_and(|current| current.revision == revision) {
+            return Ok(revision);
+        }
+        if memory > shared.budget {
+            tracing::warn!(function = %function.name, memory, budget = shared.budget, "needs more than the whole budget: every request to it will be refused");
+        }
+        let oneshot = !function.format.is_streaming();
+        let prewarm = if oneshot && !program.prewarms_oneshot() {
+            if function.prewarm > 0 {
+                tracing::warn!(function = %function.name, "`prewarm` has no effect on a one-shot image: its container can't start before its request is known");
+            }
+            0
+        } else {
+            function.prewarm
+        };
+        shared.event(|state, now| {
+            let kind = Kind(state.next_kind);
+            state.next_kind = state.next_kind.wrapping_add(1);
+            let id = state.pool.add_function(FunctionSpec {
+                memory,
+                concurrency: function.limits.concurrency,
+                max_sandboxes: function.limits.max_sandboxes,
+                max_uses: function.max_uses(),
+                idle_timeout: function.idle_timeout(),
+                pause_after: (program.pauses() && !oneshot)
+                    .then(|| function.pause_after.unwrap_or(PAUSE_AFTER)),
+                kind: Some(kind),
+            });
+            // Read under the lock, as `undeploy` does: each revision is retired once.
+            let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
+            let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind });
+            state.know(revised.clone());
+            shared.registry.rcu(|registry| registry.with(revised.clone()));
+            if prewarm > 0 {
+                state.pool.set_prewarm(now, kind, memory, prewarm, Some(id));
+            }
+            if let Some(old) = old {
+                state.retire(now, &old);
+            }
+        });
+        Ok(revision)
+    }
+
     /// Takes a function away: its running and waiting requests are still served. False if there is none.
     pub fn undeploy(&self, namespace: &str, name: &str) -> bool {
-        let _ = (namespace, name);
-        todo!()
+        let shared = &self.shared;
+        let mut found = false;
+        shared.event(|state, now| {
+            if let Some(old) = shared.registry.load().get(namespace, name).cloned() {
+                shared.registry.rcu(|registry| registry.without(namespace, name));
+                state.retire(now, &old);
+                found = true;
+            }
+        });
+        found
     }
-    /// Runs one invocation of the function `name` in the default namespace. Dropping the future stops it (`SEEDS.md E10`).
+
+    /// Runs one invocation of the function `name` in the default namespace. Dropping the future stops it
+    /// (`SEEDS.md E10`).
     pub async fn invoke(&self, name: &str, invocation: Invocation) -> Outcome {
-        let _ = (name, invocation);
-        todo!()
+        self.invoke_in(crate::function::DEFAULT_NAMESPACE, name, invocation).await
     }
-    /// As `invoke`, in a namespace.
+
+    /// As [`Host::invoke`], in a namespace.
     pub async fn invoke_in(&self, namespace: &str, name: &str, invocation: Invocation) -> Outcome {
-        let _ = (namespace, name, invocation);
-        todo!()
+        self.shared.invoke(namespace, name, invocation).await
     }
+
     /// What is deployed, by namespace and name.
     pub fn list(&self) -> Vec<Deployed> {
-        todo!()
+        let all = self.shared.registry.load().all();
+        let state = self.shared.state.lock();
+        all.into_iter()
+            .map(|revised| Deployed {
+                function: revised.function.clone(),
+                revision: revised.revision,
+                backend: revised.backend,
+                memory: revised.memory,
+                figures: state.pool.function_figures(revised.id).unwrap_or_default(),
+            })
+            .collect()
     }
-    /// The pool in figures.
+
+    /// The pool in figures (`SEEDS.md W19`).
     pub fn figures(&self) -> Figures {
-        todo!()
+        self.shared.state.lock().pool.figures()
     }
-    /// The backends and whether each can start sandboxes now.
+
+    /// Jobs that have been ended in all: how many more a source may have sent (`SEEDS.md W18`).
+    pub fn credits(&self) -> u64 {
+        self.shared.state.lock().credits
+    }
+
+    /// Changes the budget, in bytes. A smaller one evicts idle sandboxes; nothing that runs is stopped.
+    pub fn set_memory(&self, bytes: u64) {
+        self.shared.event(|state, now| state.pool.set_budget(now, bytes));
+    }
+
+    /// The backends, and whether each can start sandboxes now.
     pub async fn check(&self) -> Vec<(BackendKind, Result<()>)> {
-        todo!()
+        let mut all = Vec::new();
+        for backend in &self.shared.backends {
+            all.push((backend.kind(), backend.check().await));
+        }
+        all
     }
-    /// Who is told of each ended invocation.
-    pub fn observe(&self, observer: Arc<dyn Observer>) {
-        let _ = observer;
-        todo!()
+
+    /// Removes the sandboxes that an earlier life of this host left behind, and returns how many. Touches nothing else's.
+    pub async fn clean_up(&self) -> Result<usize> {
+        let mut all = 0;
+        for backend in &self.shared.backends {
+            all += backend.clean_up().await?;
+        }
+        Ok(all)
     }
+
+    /// Who is told of each ended invocation, from now on.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        self.shared.observer.store(Some(Arc::new(observer)));
+    }
+
     /// The longest request body, in bytes.
     pub fn max_body(&self) -> u64 {
-        todo!()
+        self.shared.max_body
     }
+
     /// Stops intake, lets waiting and running requests finish, then stops every sandbox (`SEEDS.md I8`, `W21`).
     /// Returns when nothing is left; may be dropped and called again.
     pub async fn drain(&self) {
-        todo!()
+        let shared = &self.shared;
+        let closed = shared.closed.notified();
+        let mut closed = std::pin::pin!(closed);
+        closed.as_mut().enable();
+        shared.event(|state, now| state.pool.close(now));
+        while !shared.state.lock().closed {
+            closed.as_mut().await;
+            closed.set(shared.closed.notified());
+            closed.as_mut().enable();
+        }
     }
-    /// Stops every sandbox now: running requests fail. Returns when nothing is left.
+
+    /// Stops every sandbox now: waiting and running requests fail. Returns when nothing is left.
     pub async fn stop(&self) {
-        todo!()
+        self.shared.stop.send_replace(true);
+        self.drain().await;
     }
 }

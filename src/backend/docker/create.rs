@@ -1,0 +1,163 @@
+//! What a container is created with: the function's code and limits, and as few rights as it can run with.
+//!
+//! No network, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
+//! few processes, and a user that isn't root unless the function itself says so.
+
+use super::program::Declared;
+use crate::error::{Error, Result};
+use crate::function::{Dir, Function};
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// The label that tells whose a container is: the host's id.
+pub(super) const OWNER: &str = "kiln.owner";
+/// The label that tells the host's lives apart.
+pub(super) const LIFE: &str = "kiln.life";
+
+/// The user of an image that names none, or root.
+const NOBODY: &str = "65534:65534";
+/// Processes and threads at most.
+const PIDS: i64 = 256;
+/// Open files at most, for each process.
+const FILES: i64 = 4096;
+/// `/tmp` at most, in bytes; what it holds counts as the function's memory.
+const TMP: u64 = 16 << 20;
+/// How much sooner than others the kernel ends it where the whole machine is out of memory, of 1000.
+const FIRST_TO_GO: i64 = 500;
+
+/// The body of the call that creates a container.
+pub(super) fn body(
+    declared: &Declared,
+    labels: HashMap<String, String>,
+    user: &str,
+    env: &[&[(String, String)]],
+) -> ContainerCreateBody {
+    let function = &declared.function;
+    ContainerCreateBody {
+        image: Some(declared.image.reference.clone()),
+        cmd: (!function.args.is_empty()).then(|| function.args.clone()),
+        user: Some(self::user(function, user)),
+        env: Some(environment(function, env)),
+        labels: Some(labels),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        open_stdin: Some(true),
+        // Ending the attached stdin ends the process's: that is how `Stdio::close` reaches it, and a function whose
+        // host died sees the end of its stdin.
+        stdin_once: Some(true),
+        tty: Some(false),
+        host_config: Some(host_config(declared)),
+        ..Default::default()
+    }
+}
+
+fn host_config(declared: &Declared) -> HostConfig {
+    let memory = i64::try_from(declared.memory).unwrap_or(i64::MAX);
+    let ulimit =
+        |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
+    HostConfig {
+        network_mode: Some("none".into()),
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges".into()]),
+        readonly_rootfs: Some(true),
+        tmpfs: Some([("/tmp".into(), format!("size={},mode=1777", TMP.min(declared.memory / 4)))].into()),
+        memory: Some(memory),
+        memory_swap: Some(memory),
+        pids_limit: Some(PIDS),
+        ulimits: Some(vec![ulimit("nofile", FILES), ulimit("core", 0)]),
+        oom_score_adj: Some(FIRST_TO_GO),
+        mounts: (!declared.dirs.is_empty()).then(|| declared.dirs.iter().map(mount).collect()),
+        log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
+        ..Default::default()
+    }
+}
+
+fn mount(dir: &Dir) -> Mount {
+    Mount {
+        typ: Some(MountType::BIND),
+        source: Some(dir.host.to_string_lossy().into_owned()),
+        target: Some(dir.guest.clone()),
+        read_only: Some(!dir.writable),
+        ..Default::default()
+    }
+}
+
+/// The function's own environment and what is added to it; what comes later wins.
+fn environment(function: &Function, added: &[&[(String, String)]]) -> Vec<String> {
+    let mut all: BTreeMap<&str, &str> =
+        function.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    all.extend(added.iter().copied().flatten().map(|(name, value)| (name.as_str(), value.as_str())));
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The function's word, else the image's unless that is root, else nobody.
+fn user(function: &Function, image: &str) -> String {
+    let is_root = matches!(image.split(':').next(), None | Some("" | "0" | "root"));
+    match &function.user {
+        Some(user) => user.clone(),
+        None if is_root => NOBODY.into(),
+        None => image.into(),
+    }
+}
+
+/// The function's directories, as the engine takes them: absolute on both sides.
+pub(super) fn dirs(function: &Function) -> Result<Vec<Dir>> {
+    let absolute = |dir: &Dir| {
+        if !dir.guest.starts_with('/') {
+            return Err(Error::invalid(format!(
+                "`dirs` shows {} as {:?}: give a path that begins with `/`",
+                dir.host.display(),
+                dir.guest
+            )));
+        }
+        let host = std::path::absolute(&dir.host)
+            .map_err(|error| Error::invalid(format!("`dirs` has {:?}: {error}", dir.host)))?;
+        if host.to_str().is_none() {
+            return Err(Error::invalid(format!(
+                "`dirs` has {host:?}, which isn't UTF-8: the docker engine needs that"
+            )));
+        }
+        Ok(Dir { host, guest: dir.guest.clone(), writable: dir.writable })
+    };
+    function.dirs.iter().map(absolute).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn later_environment_wins() {
+        let function = Function::image("f", "i").env("A", "1").env("B", "1").env("C", "1");
+        let (spec, launch) = (pairs(&[("B", "2"), ("C", "2")]), pairs(&[("C", "3")]));
+        assert_eq!(environment(&function, &[&spec, &launch]), ["A=1", "B=2", "C=3"]);
+    }
+
+    #[test]
+    fn nobody_is_root_unless_the_function_says_so() {
+        let mut function = Function::image("f", "i");
+        for root in ["", "0", "root", "0:0", "root:root", "0:1000"] {
+            assert_eq!(user(&function, root), NOBODY, "{root:?}");
+        }
+        assert_eq!(user(&function, "1000:1000"), "1000:1000");
+        assert_eq!(user(&function, "app"), "app");
+        function.user = Some("0:0".into());
+        assert_eq!(user(&function, "app"), "0:0");
+    }
+
+    #[test]
+    fn directories_are_absolute() {
+        let mut function = Function::image("f", "i");
+        function.dirs = vec![Dir { host: "data".into(), guest: "/data".into(), writable: false }];
+        assert!(dirs(&function).unwrap()[0].host.is_absolute());
+        function.dirs[0].guest = "data".into();
+        assert!(dirs(&function).unwrap_err().message().contains("begins with `/`"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Container images over a Docker engine.
+//!
+//! ```text
+//!   Docker ─► program ─► start ─► sandbox ─► attach     stdin, stdout, stderr
+//!     │      what it is   in line     │   └─► exit       why it ended
+//!     │                     │         └─────► reap       until the engine confirms
+//!     └─ connect: every call, with its time limit;  image: pulls;  create: rights and limits
+//! ```
+//!
+//! The engine is another process that may be absent, hang or die at any time. So nothing here needs it before a
+//! container is asked for, every call has a time limit, and no failure is remembered: the next call asks again.
+
+mod attach;
+mod connect;
+mod create;
+mod exit;
+mod image;
+mod names;
+mod program;
+mod reap;
+mod sandbox;
+mod start;
+
+use crate::backend::{Backend, Program};
+use crate::error::{Error, Result};
+use crate::function::{BackendKind, Function};
+use async_trait::async_trait;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How a [`Docker`] backend is set up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DockerConfig {
+    /// Where the engine is: `unix:///var/run/docker.sock`, `tcp://127.0.0.1:2375`. `None`: `DOCKER_HOST`, else the
+    /// usual socket.
+    pub host: Option<String>,
+    /// Whose containers these are: the same in every life of one host, and nobody else's on that engine.
+    pub host_id: String,
+    /// Containers that are started at once; more wait in line. Default: the number of cores.
+    pub starts_at_once: usize,
+    /// The longest wait for an answer to a question. Default 10 s.
+    pub call_timeout: Duration,
+    /// The longest wait for a container to be created, started or removed. Default 30 s.
+    pub slow_call_timeout: Duration,
+}
+
+impl DockerConfig {
+    /// The defaults for a host of this id.
+    pub fn new(host_id: impl Into<String>) -> Self {
+        Self {
+            host: None,
+            host_id: host_id.into(),
+            starts_at_once: std::thread::available_parallelism().map_or(2, usize::from),
+            call_timeout: Duration::from_secs(10),
+            slow_call_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The backend that makes containers. It starts, removes and waits on tokio's timers: use it within a runtime.
+pub struct Docker {
+    shared: Arc<program::Shared>,
+}
+
+impl Docker {
+    /// A backend. The engine needn't be there yet.
+    pub fn new(config: DockerConfig) -> Self {
+        let engine = Arc::new(connect::Engine::new(&config));
+        let reaper = reap::Reaper::new(engine.clone());
+        Self {
+            shared: Arc::new(program::Shared {
+                images: image::Images::new(engine.clone()),
+                starter: start::Starter::new(engine.clone(), reaper.clone(), config.starts_at_once),
+                names: names::Names::new(config.host_id),
+                engine,
+                reaper,
+            }),
+        }
+    }
+
+    /// The containers that carry this host's label but belong to another of its lives.
+    async fn leftovers(&self) -> Result<Vec<String>> {
+        let (engine, names) = (&self.shared.engine, &self.shared.names);
+        let label = format!("{}={}", create::OWNER, names.owner());
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&HashMap::from([("label", vec![label])]));
+        let options = options.build();
+        let found =
+            engine.call(engine.quick, async |client| client.list_containers(Some(options)).await).await;
+        let found = found.map_err(|fault| engine.refused("list an earlier life's containers", fault))?;
+        let is_ours = |labels: &Option<HashMap<String, String>>| {
+            labels
+                .as_ref()
+                .and_then(|labels| labels.get(create::LIFE))
+                .is_some_and(|life| life == names.life())
+        };
+        Ok(found.into_iter().filter(|each| !is_ours(&each.labels)).filter_map(|each| each.id).collect())
+    }
+}
+
+#[async_trait]
+impl Backend for Docker {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Docker
+    }
+
+    async fn prepare(&self, function: Arc<Function>) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(program::Prepared::new(function, self.shared.clone())?))
+    }
+
+    async fn check(&self) -> Result<()> {
+        let engine = &self.shared.engine;
+        let answer = engine.call(engine.quick, async |client| client.ping().await).await;
+        answer.map(drop).map_err(|fault| engine.refused("start containers", fault))
+    }
+
+    async fn clean_up(&self) -> Result<usize> {
+        let runtime = Handle::current();
+        let removals: Vec<_> =
+            self.leftovers().await?.into_iter().map(|id| self.shared.reaper.remove(id, &runtime)).collect();
+        let all = removals.len();
+        let limit = self.shared.engine.slow;
+        // Dropping the wait doesn't end the removals.
+        timeout(limit, futures_util::future::join_all(removals)).await.map_err(|_| {
+            Error::unavailable(format!(
+                "an earlier life left {all} containers, and removing them takes longer than {}: it goes on",
+                humantime::format_duration(limit)
+            ))
+        })?;
+        Ok(all)
+    }
+}
+
+impl std::fmt::Debug for Docker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Docker").field("host", &self.shared.engine.host()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! One request and its reply over a sandbox's stdio: where a format's bytes meet a backend's.
+
+use crate::backend::{Exit, Sandbox};
+use crate::error::{Error, Result};
+use crate::format::{Encoded, Progress, Session};
+use crate::function::Format;
+use crate::invocation::Reply;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long a sandbox whose stdout has ended may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What came of it.
+pub(super) struct Verdict {
+    /// The reply, or why there is none.
+    pub(super) answer: Result<Reply>,
+    /// Whether the sandbox is at rest and its stream in order.
+    pub(super) clean: bool,
+}
+
+impl Verdict {
+    fn poisoned(answer: Result<Reply>) -> Self {
+        Self { answer, clean: false }
+    }
+}
+
+/// Whether nothing came from an idle sandbox that breaks its stream, and it still lives.
+pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
+    while let Some(bytes) = sandbox.stdio().stray() {
+        if let Err(broken) = session.idle(bytes) {
+            tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
+            return false;
+        }
+    }
+    !sandbox.is_dead()
+}
+
+/// Sends a request and reads its reply. Not cancel-safe: whoever drops it must treat the sandbox as poisoned.
+pub(super) async fn exchange(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    format: Format,
+    request: Encoded,
+) -> Verdict {
+    let stdio = sandbox.stdio();
+    if !request.head.is_empty() {
+        stdio.write(request.head);
+    }
+    if !request.body.is_empty() {
+        stdio.write(request.body);
+    }
+    if request.close {
+        stdio.close();
+    }
+    loop {
+        let piece = match poll_fn(|cx| sandbox.stdio().poll_read(cx)).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return ended(sandbox, session, format).await,
+            Err(error) => return Verdict::poisoned(Err(why(sandbox, error).await)),
+        };
+        match session.feed(piece) {
+            Ok(Progress::More(bytes)) => sandbox.stdio().expect(bytes),
+            Ok(Progress::Done { answer, stray }) => {
+                let clean = !stray && rest(sandbox, session).await;
+                return Verdict { answer, clean };
+            }
+            Err(broken) => {
+                return Verdict::poisoned(Err(Error::failed(format!(
+                    "the function broke its format: {broken}"
+                ))));
+            }
+        }
+    }
+}
+
+/// Lets the sandbox come to rest after a reply, and says whether it did so in order.
+async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
+    // Its caller has the reply already: a sandbox that goes on working doesn't hold it up, it is replaced.
+    const GRACE: Duration = Duration::from_millis(100);
+    let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
+    let mut at_rest = std::pin::pin!(at_rest);
+    let first = poll_fn(|cx| Poll::Ready(at_rest.as_mut().poll(cx))).await;
+    let came = first.is_ready() || tokio::time::timeout(GRACE, at_rest).await.is_ok();
+    came && is_fit(sandbox, session)
+}
+
+/// Stdout has ended: the whole of a one-shot function's reply if it succeeded, a failure otherwise.
+async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
+    let exit = last_words(sandbox).await;
+    let answer = match (exit, format.is_streaming()) {
+        (Exit::Code(0), false) => session.end().map_err(|broken| Error::failed(broken.to_string())),
+        (exit @ Exit::Code(0), true) => Err(match session.end() {
+            Err(broken) => exit.into_error().context(broken),
+            Ok(_) => exit.into_error(),
+        }),
+        (exit, _) => Err(exit.into_error()),
+    };
+    Verdict::poisoned(answer)
+}
+
+/// The transport failed: what the sandbox died of, if it did, says more than the transport's error.
+async fn why(sandbox: &mut dyn Sandbox, error: Error) -> Error {
+    match last_words(sandbox).await {
+        Exit::Lost(_) | Exit::Killed => error,
+        exit => exit.into_error(),
+    }
+}
+
+async fn last_words(sandbox: &mut dyn Sandbox) -> Exit {
+    match tokio::time::timeout(LAST_WORDS, sandbox.exit()).await {
+        Ok(exit) => exit,
+        Err(_) => Exit::Lost(format!("its stdout ended, but it did not within {LAST_WORDS:?}")),
+    }
+}

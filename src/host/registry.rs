@@ -1,0 +1,66 @@
+//! What is deployed: by namespace and name, the revision that runs now.
+
+use crate::backend::Program;
+use crate::function::{BackendKind, Function, Revision};
+use crate::pool::{FunctionId, Kind};
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One deployed revision: all that starting and calling it needs.
+pub(super) struct Revised {
+    pub(super) function: Arc<Function>,
+    pub(super) revision: Revision,
+    pub(super) backend: BackendKind,
+    pub(super) program: Arc<dyn Program>,
+    pub(super) memory: u64,
+    /// The pool's name for it.
+    pub(super) id: FunctionId,
+    /// The pool's name for its prewarmed sandboxes.
+    pub(super) kind: Kind,
+}
+
+/// All revisions that run now. Replaced as a whole, so that a look-up takes no lock.
+#[derive(Clone, Default)]
+pub(super) struct Registry {
+    namespaces: HashMap<String, HashMap<String, Arc<Revised>>>,
+}
+
+impl Registry {
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Revised>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    /// The same with one function more or replaced.
+    pub(super) fn with(&self, revised: Arc<Revised>) -> Self {
+        let mut next = self.clone();
+        let function = &revised.function;
+        let names = next.namespaces.entry(function.namespace.clone()).or_default();
+        names.insert(function.name.clone(), revised.clone());
+        next
+    }
+
+    /// The same with one function less.
+    pub(super) fn without(&self, namespace: &str, name: &str) -> Self {
+        let mut next = self.clone();
+        if let Some(names) = next.namespaces.get_mut(namespace) {
+            names.remove(name);
+            if names.is_empty() {
+                next.namespaces.remove(namespace);
+            }
+        }
+        next
+    }
+
+    /// All of them, by namespace and name.
+    pub(super) fn all(&self) -> Vec<Arc<Revised>> {
+        let sorted: BTreeMap<_, _> = self
+            .namespaces
+            .iter()
+            .flat_map(|(namespace, names)| {
+                names.iter().map(move |(name, revised)| ((namespace, name), revised))
+            })
+            .collect();
+        sorted.into_values().cloned().collect()
+    }
+}

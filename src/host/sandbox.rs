@@ -1,0 +1,34 @@
+//! One sandbox's life on the host: the backend's sandbox with its format's session, and when it was started.
+
+use super::registry::Revised;
+use crate::backend::{Logs, Phases, Sandbox};
+use crate::format::Session;
+use crate::pool::{SandboxId, Time};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A started sandbox. Whoever holds it has it alone; at rest it lies in its slot.
+pub(super) struct Life {
+    pub(super) id: SandboxId,
+    pub(super) revised: Arc<Revised>,
+    pub(super) sandbox: Box<dyn Sandbox>,
+    pub(super) session: Session,
+    pub(super) logs: Arc<Logs>,
+    pub(super) phases: Phases,
+    /// When its start began.
+    pub(super) began: Time,
+    /// Whether it has been handed to a job before.
+    pub(super) used: bool,
+}
+
+impl Life {
+    /// What it is charged at rest, in bytes.
+    pub(super) fn held(&self) -> u64 {
+        self.sandbox.held().min(self.revised.memory)
+    }
+
+    /// How much of the time between `arrival` and `now` went into starting it, for the job that it is handed to.
+    pub(super) fn start_seen_since(&self, arrival: Time, now: Time) -> Duration {
+        if self.used { Duration::ZERO } else { now.since(self.began.max(arrival)) }
+    }
+}

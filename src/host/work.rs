@@ -1,0 +1,144 @@
+//! Carries out what takes time, outside the lock: starts, pauses, removals.
+
+use super::Shared;
+use super::registry::Revised;
+use super::sandbox::Life;
+use super::state::{State, Work};
+use crate::backend::{Logs, StartSpec, Started};
+use crate::error::Error;
+use crate::format::Session;
+use crate::function::MIB;
+use crate::pool::{SandboxId, Time};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+impl Shared {
+    /// An event for the pool, and what follows from it.
+    pub(super) fn event(self: &Arc<Self>, event: impl FnOnce(&mut State, Time)) {
+        let work = self.decide(event);
+        self.perform(work);
+    }
+
+    /// An event for the pool; what is to be done is left to the caller.
+    pub(super) fn decide(&self, event: impl FnOnce(&mut State, Time)) -> Vec<Work> {
+        let mut state = self.state.lock();
+        let now = self.now();
+        event(&mut state, now);
+        let (_, work) = state.carry_out(now, None);
+        self.arm(&state);
+        if state.closed {
+            self.closed.notify_waiters();
+        }
+        work
+    }
+
+    /// Sees to all that is to be done.
+    pub(super) fn perform(self: &Arc<Self>, work: Vec<Work>) {
+        for work in work {
+            match work {
+                Work::Start { sandbox, revised } => {
+                    self.runtime.spawn(self.clone().start(sandbox, revised));
+                }
+                Work::Pause { life } => {
+                    self.runtime.spawn(self.clone().pause(life));
+                }
+                Work::Remove { life, why } => {
+                    tracing::debug!(sandbox = life.id.number(), function = %life.revised.function.name, ?why, "remove");
+                    self.begin(self.clone().remove(life));
+                }
+            }
+        }
+    }
+
+    /// Runs a future as far as it goes at once, and the rest of it on a task of its own. A wasm sandbox's start and
+    /// removal are over by then.
+    pub(super) fn begin(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
+        // The task polls it again, and so puts its own waker in the place of this one.
+        if let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            self.runtime.spawn(future);
+        }
+    }
+
+    /// Starts a sandbox and hands it to the pool.
+    pub(super) async fn start(self: Arc<Self>, sandbox: SandboxId, revised: Arc<Revised>) {
+        let began = self.now();
+        let logs = Arc::new(Logs::new(revised.function.clone(), revised.memory));
+        let spec = StartSpec {
+            revision: revised.revision,
+            number: sandbox.number(),
+            env: vec![
+                ("FN_FORMAT".into(), revised.function.format.as_str().into()),
+                ("FN_MEMORY".into(), (revised.memory / MIB).to_string()),
+            ],
+            logs: logs.clone(),
+        };
+        match revised.program.start(spec).await {
+            Ok(Started { sandbox: started, phases }) => {
+                let session = Session::new(revised.function.format);
+                let ended = started.ended();
+                let life = Box::new(Life {
+                    id: sandbox,
+                    revised,
+                    sandbox: started,
+                    session,
+                    logs,
+                    phases,
+                    began,
+                    used: false,
+                });
+                let held = life.held();
+                self.event(|state, now| {
+                    state.put(life);
+                    state.pool.ready(now, sandbox, held);
+                });
+                if let Some(ended) = ended {
+                    let host = Arc::downgrade(&self);
+                    self.runtime.spawn(async move {
+                        ended.await;
+                        if let Some(host) = host.upgrade() {
+                            host.event(|state, now| state.pool.lost(now, sandbox));
+                        }
+                    });
+                }
+            }
+            Err(error) => {
+                let error =
+                    error.context(format_args!("function {:?} could not be started", revised.function.name));
+                let error = with_tail(error, &logs);
+                tracing::warn!(function = %revised.function.name, kind = %error.kind(), "{error}");
+                self.event(|state, now| {
+                    state.failure = Some((sandbox, error));
+                    state.pool.start_failed(now, sandbox);
+                });
+            }
+        }
+    }
+
+    async fn pause(self: Arc<Self>, mut life: Box<Life>) {
+        let id = life.id;
+        let paused = life.sandbox.pause().await;
+        if let Err(error) = &paused {
+            tracing::warn!(function = %life.revised.function.name, "an idle sandbox could not be paused: {error}");
+        }
+        self.event(|state, now| {
+            state.put(life);
+            match paused {
+                Ok(()) => state.pool.paused(now, id),
+                Err(_) => state.pool.lost(now, id),
+            }
+        });
+    }
+
+    pub(super) async fn remove(self: Arc<Self>, life: Box<Life>) {
+        let id = life.id;
+        life.sandbox.remove().await;
+        self.event(|state, now| state.pool.removed(now, id));
+    }
+}
+
+/// The error with the last lines of stderr, where it brings none of its own.
+pub(super) fn with_tail(error: Error, logs: &Logs) -> Error {
+    if error.logs().is_empty() { error.with_logs(logs.tail()) } else { error }
+}

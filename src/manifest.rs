@@ -1,1 +1,0 @@
-//! `kiln.toml`: what a host runs.

@@ -1,0 +1,139 @@
+//! `[function.NAME]`: a function's declaration, made a [`Function`].
+
+use super::faults::Faults;
+use super::section::{Entry, Section, show};
+use super::units;
+use crate::function::{BackendKind, Dir, Format, Function, Image, Limits, Module, PullPolicy};
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::DeValue;
+
+const DIR: &str =
+    "\"host:guest\", \"host:guest:rw\" or { host = \"...\", guest = \"...\", writable = false }";
+
+/// Reads all of them.
+pub(super) fn read(all: Section<'_>, folder: &Path) -> Vec<Function> {
+    let faults = all.faults;
+    let mut functions = Vec::new();
+    for entry in all.entries() {
+        let Some(table) = entry.value.as_table() else {
+            let found = show(entry.value);
+            let name = entry.key;
+            faults.add(entry.at, format!("function `{name}` is {found}: give a table, as [function.{name}]"));
+            continue;
+        };
+        let section = Section::new(format!("[function.{}]", entry.key), table, faults);
+        let function = one(entry.key, section, folder);
+        if let Err(error) = function.validate() {
+            faults.add(entry.key_at, format!("function `{}`: {}", entry.key, error.message()));
+        }
+        functions.push(function);
+    }
+    functions
+}
+
+fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Function {
+    let mut function = Function::wasm(name, "");
+    function.code.wasm = wasm(&mut section, folder).map(Module::File);
+    function.code.image = image(&mut section);
+    function.backend =
+        section.choice("backend", &BackendKind::ALL.map(|backend| (backend.as_str(), backend)));
+    function.format =
+        section.choice("format", &Format::ALL.map(|format| (format.as_str(), format))).unwrap_or_default();
+    function.limits = limits(&mut section);
+    function.prewarm = section.count("prewarm").unwrap_or_default();
+    function.idle_timeout = section.duration("idle_timeout");
+    function.pause_after = section.duration("pause_after");
+    function.env = section.map("env").unwrap_or_default();
+    function.args = section.texts("args").unwrap_or_default();
+    function.dirs = dirs(&mut section, folder);
+    function.user = section.text("user", "a user, as \"1000:1000\"").map(str::to_owned);
+    section.finish();
+    function
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        memory: section.size("memory"),
+        timeout: section.duration("timeout").unwrap_or(default.timeout),
+        start_timeout: section.duration("start_timeout").unwrap_or(default.start_timeout),
+        concurrency: section.count("concurrency").unwrap_or(default.concurrency),
+        max_sandboxes: section.count("max_sandboxes").unwrap_or(default.max_sandboxes),
+        max_uses: section.count("max_uses"),
+        max_reply: section.size("max_reply").unwrap_or(default.max_reply),
+        max_logs: section.size("max_logs").unwrap_or(default.max_logs),
+    }
+}
+
+/// A missing module is reported and kept: the function has code, if not there.
+fn wasm(section: &mut Section<'_>, folder: &Path) -> Option<PathBuf> {
+    let entry = section.take("wasm")?;
+    let right = "the path of a .wasm or .wat file, relative to the manifest's folder";
+    let Some(text) = entry.value.as_str().filter(|text| !text.is_empty()) else {
+        let found = show(entry.value);
+        section.faults.add(entry.at, format!("`wasm` is {found}: give {right}"));
+        return Some(PathBuf::new());
+    };
+    let file = folder.join(text);
+    if !file.is_file() {
+        let message = format!("`wasm` is {text:?}, but there is no file {}: give {right}", file.display());
+        section.faults.add(entry.at, message);
+    }
+    Some(file)
+}
+
+fn image(section: &mut Section<'_>) -> Option<Image> {
+    let named = section.take("image");
+    let policies =
+        [("never", PullPolicy::Never), ("if-missing", PullPolicy::IfMissing), ("always", PullPolicy::Always)];
+    let pull = section.choice("pull", &policies).unwrap_or_default();
+    let Entry { value, at, .. } = named?;
+    let reference = value.as_str().filter(|text| !text.is_empty());
+    if reference.is_none() {
+        section.faults.add(at, format!("`image` is {}: give an image's name, as \"echo:1\"", show(value)));
+    }
+    // Reported or not, it was given: that it has no code isn't what is wrong.
+    Some(Image { reference: reference.unwrap_or_default().into(), pull })
+}
+
+fn dirs(section: &mut Section<'_>, folder: &Path) -> Vec<Dir> {
+    let Some(list) = section.list("dirs", &format!("a list of {DIR}")) else { return Vec::new() };
+    list.filter_map(|item| dir(item, section.faults, folder)).collect()
+}
+
+fn dir(item: &Spanned<DeValue<'_>>, faults: &Faults<'_>, folder: &Path) -> Option<Dir> {
+    let dir = match item.get_ref() {
+        DeValue::String(text) => match units::parse_dir(text, folder) {
+            Ok(dir) => dir,
+            Err(why) => {
+                faults.add(item.span(), format!("`dirs` has {text:?}, {why}"));
+                return None;
+            }
+        },
+        DeValue::Table(table) => {
+            let mut section = Section::new("`dirs`", table, faults);
+            let host = section.text("host", "a folder's path");
+            let guest = section.text("guest", "where the function sees it, as \"/data\"");
+            let writable = section.flag("writable").unwrap_or_default();
+            section.finish();
+            let (Some(host), Some(guest)) = (host, guest) else {
+                faults.add(item.span(), "`dirs` has a table without `host` or `guest`: give both");
+                return None;
+            };
+            Dir { host: folder.join(host), guest: guest.into(), writable }
+        }
+        other => {
+            faults.add(item.span(), format!("`dirs` has {}: give {DIR}", show(other)));
+            return None;
+        }
+    };
+    if !dir.host.is_dir() {
+        let host = dir.host.display();
+        faults.add(
+            item.span(),
+            format!("`dirs` has {host}, but there is no such folder: make it or name another"),
+        );
+    }
+    Some(dir)
+}

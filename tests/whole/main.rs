@@ -1,0 +1,13 @@
+//! The whole of Kiln through its binary and HTTP, on real modules and real containers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../common/docker.rs"]
+mod docker;
+
+mod http;
+mod leftovers;
+mod loops;
+mod mixed;
+mod serve;
+mod starts;
+mod thumbnail;
