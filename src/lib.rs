@@ -1,5 +1,7 @@
 //! Kiln runs functions from WebAssembly modules and container images, kept warm behind one pool.
 
+#![warn(missing_docs, unreachable_pub)]
+
 pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -16,4 +18,4 @@ pub mod server;
 pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits};
 pub use host::{Host, HostBuilder};
-pub use invocation::{Invocation, InvocationId, Outcome, Reply, Start, Timings};
+pub use invocation::{Invocation, InvocationId, Outcome, Phases, Reply, Start, Timings};

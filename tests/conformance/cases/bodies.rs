@@ -38,7 +38,8 @@ pub async fn every_byte(bench: &mut Bench) {
 pub async fn every_character(bench: &mut Bench) {
     bench.deploy(bench.echo("echo")).await;
     let control: String = ('\0'..=' ').collect();
-    let odd = "\"quoted\" \\back\\ /slash/ \u{7f} é ß \u{2028}\u{2029} \u{feff} 漢字 \u{ffff} 🦀 \u{10ffff} }\n{";
+    let odd =
+        "\"quoted\" \\back\\ /slash/ \u{7f} é ß \u{2028}\u{2029} \u{feff} 漢字 \u{ffff} 🦀 \u{10ffff} }\n{";
     for body in [control.as_str(), odd, "\\u0041", "\\", "\""] {
         assert_eq!(bench.text("echo", "/", body.to_owned()).await, body);
     }
