@@ -134,6 +134,30 @@ async fn a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed() {
 }
 
 #[tokio::test]
+async fn a_flood_of_stderr_is_read_while_the_reply_is_awaited() {
+    let Some(engine) = docker_or_skip("a_flood_of_stderr_is_read_while_the_reply_is_awaited").await else {
+        return;
+    };
+    let script = "head -c 8000000 /dev/zero | tr '\\0' x >&2; cat";
+    let mut function = streaming(script);
+    function.limits.max_logs = 1000;
+    let ready = Ready::new(&backend(&engine), function).await;
+    let mut sandbox = ready.start().await;
+    echo(&mut *sandbox, b"behind the flood").await;
+    assert_eq!(ready.logs.tail().last().unwrap(), "(stderr beyond 1000 bytes is dropped)");
+    // One that never ends doesn't hold up whoever only looks.
+    soon(sandbox.remove()).await;
+    let ready = Ready::new(&backend(&engine), streaming("cat /dev/zero >&2")).await;
+    let mut sandbox = ready.start().await;
+    for _ in 0..100 {
+        assert_eq!(sandbox.stdio().stray(), None);
+        assert!(!sandbox.is_dead());
+        tokio::task::yield_now().await;
+    }
+    soon(sandbox.remove()).await;
+}
+
+#[tokio::test]
 async fn a_function_has_no_more_rights_than_it_needs() {
     let Some(engine) = docker_or_skip("a_function_has_no_more_rights_than_it_needs").await else { return };
     let backend = backend(&engine);

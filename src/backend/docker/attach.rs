@@ -16,6 +16,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 /// Pieces of stdout that are read ahead at most, in search of its end.
 const AHEAD: usize = 16;
+/// Pieces of stderr that one poll takes at most, so that a flood of it holds up nobody else.
+const TURNS: usize = 64;
 
 /// A container's stdio. Without a link until its process is launched.
 pub(super) struct Attach {
@@ -77,7 +79,13 @@ impl Attach {
         let Some(link) = &mut self.link else {
             return Poll::Ready(Err(Error::internal("a container's stdio is used before it is launched")));
         };
+        let mut turns = TURNS;
         let end = loop {
+            if turns == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            turns -= 1;
             match ready!(futures_util::Stream::poll_next(link.output.as_mut(), cx)) {
                 Some(Ok(LogOutput::StdOut { message })) if !message.is_empty() => {
                     return Poll::Ready(Ok(Some(message)));

@@ -71,10 +71,10 @@ impl Declared {
         let limit = self.function.limits.start_timeout;
         let began = Instant::now();
         let user = self.image(limit).await?;
-        let left = limit.saturating_sub(began.elapsed());
+        let spent = began.elapsed();
         let labels = self.shared.names.labels(&self.function, spec);
         let body = create::body(self, labels, &user, &[&spec.env, env]);
-        self.shared.starter.start(self.shared.names.name(spec.number), body, left).await
+        self.shared.starter.start(self.shared.names.name(spec.number), body, limit, spent).await
     }
 
     /// Makes sure that the engine has the image, and returns the user that it names.

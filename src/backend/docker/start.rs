@@ -43,16 +43,17 @@ impl Starter {
         Self { engine, reaper, line: Semaphore::new(at_once.max(1)) }
     }
 
-    /// Starts a container. `limit` is for the start itself: waiting in line doesn't count.
+    /// Starts a container within `limit`, of which some is `spent` already. Waiting in line doesn't count.
     pub(super) async fn start(
         &self,
         name: String,
         body: ContainerCreateBody,
         limit: Duration,
+        spent: Duration,
     ) -> Result<Running> {
         let _turn = self.line.acquire().await;
         let mut half = Half::default();
-        let result = match timeout(limit, self.steps(&mut half, name, body)).await {
+        let result = match timeout(limit.saturating_sub(spent), self.steps(&mut half, name, body)).await {
             Ok(result) => result,
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,
