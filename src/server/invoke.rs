@@ -142,6 +142,7 @@ mod tests {
             start: Some(Start::RecreatedPrewarm),
             backend: Some(BackendKind::Docker),
             timings: Timings { wait: micros(12), start: Duration::from_nanos(1999), run: micros(345) },
+            phases: crate::invocation::Phases::default(),
             result,
         }
     }

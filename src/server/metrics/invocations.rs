@@ -131,13 +131,13 @@ impl Observer for Invocations {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::invocation::{InvocationId, Reply, Timings};
+    use crate::invocation::{InvocationId, Phases, Reply, Timings};
     use std::time::Duration;
 
     fn outcome(start: Option<Start>, result: Result<Reply, Error>) -> Outcome {
         let timings = Timings { run: Duration::from_millis(1), ..Timings::default() };
         let backend = start.map(|_| BackendKind::Wasm);
-        Outcome { id: InvocationId::new(), start, backend, timings, result }
+        Outcome { id: InvocationId::new(), start, backend, timings, phases: Phases::default(), result }
     }
 
     /// SEEDS.md W9 and W19: starts are counted by how, and only names that exist are labels.
