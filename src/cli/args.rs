@@ -110,6 +110,9 @@ pub(super) struct Run {
     /// A folder that it may open, as host:guest or host:guest:rw
     #[arg(long, value_name = "HOST:GUEST[:rw]")]
     pub(super) dir: Vec<String>,
+    /// The request's path, with the query
+    #[arg(short, long, default_value = "/")]
+    pub(super) path: String,
     /// Its arguments
     #[arg(last = true)]
     pub(super) args: Vec<String>,

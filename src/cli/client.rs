@@ -1,5 +1,6 @@
 //! Asks a running server.
 
+use super::output;
 use crate::error::{Error, ErrorKind};
 use anyhow::Context;
 use bytes::Bytes;
@@ -39,7 +40,8 @@ impl Client {
         Request::builder().method(method).uri(format!("{}{path}", self.base))
     }
 
-    /// The whole answer. An error that the server reports becomes that error again, the function's last words included.
+    /// The whole answer. An error that the server reports becomes that error again, after the function's last words have
+    /// been said here, too.
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
         let answer = Http::builder(TokioExecutor::new()).build_http().request(request).await;
         let answer = answer.map_err(|error| {
@@ -51,7 +53,11 @@ impl Client {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.context("the answer broke off")?.to_bytes();
         match head.headers.get("kiln-error").and_then(|kind| kind.to_str().ok()) {
-            Some(kind) => Err(reported(kind, &body).into()),
+            Some(kind) => {
+                let error = reported(kind, &body);
+                error.logs().iter().for_each(|line| output::note(line));
+                Err(error.into())
+            }
             None => Ok(Response::from_parts(head, body)),
         }
     }

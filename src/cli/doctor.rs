@@ -3,6 +3,8 @@
 use super::args::{Doctor, Output};
 use super::output::{bytes, show, table};
 use super::{host, identity};
+#[cfg(feature = "wasm")]
+use crate::backend::wasm::WasmConfig;
 use crate::error::ErrorKind;
 use crate::function::{BackendKind, Function};
 use crate::host::Host;
@@ -10,6 +12,8 @@ use crate::invocation::Invocation;
 use crate::manifest::{HostSettings, Manifest};
 use comfy_table::Table;
 use serde::Serialize;
+#[cfg(feature = "wasm")]
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -53,6 +57,8 @@ pub(super) async fn doctor(args: &Doctor, output: Output) -> anyhow::Result<Exit
         Ok(host) => {
             checks.push(budget(&host, settings.memory.is_some()));
             checks.push(wasm(&host).await);
+            #[cfg(feature = "wasm")]
+            checks.push(cache(settings.cache_dir.or(WasmConfig::default().cache_dir).as_deref()));
             checks.push(docker(&host).await);
             host.stop().await;
         }
@@ -138,6 +144,26 @@ async fn wasm(host: &Host) -> Check {
     }
 }
 
+/// Whether what was just compiled was kept: what a folder is good for shows in what is in it.
+#[cfg(feature = "wasm")]
+fn cache(folder: Option<&Path>) -> Check {
+    let mend = "give `cache_dir` in [host] a folder of yours alone (chmod 700); until then each process compiles anew";
+    let Some(folder) = folder else {
+        return Check::new(
+            "module cache",
+            State::Warning,
+            "none: neither XDG_CACHE_HOME nor HOME is set",
+            mend,
+        );
+    };
+    let kept = std::fs::read_dir(folder).map_or(0, Iterator::count);
+    if kept == 0 {
+        let found = format!("nothing could be kept in {}", folder.display());
+        return Check::new("module cache", State::Warning, found, mend);
+    }
+    Check::new("module cache", State::Ok, format!("{kept} compiled modules in {}", folder.display()), "")
+}
+
 /// Without an engine only image functions fail, so that is no failure of the machine.
 async fn docker(host: &Host) -> Check {
     let found = host.check().await.into_iter().find(|(kind, _)| *kind == BackendKind::Docker);
@@ -159,6 +185,17 @@ async fn docker(host: &Host) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "wasm")]
+    fn a_cache_that_keeps_nothing_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(cache(None).state, State::Warning);
+        assert_eq!(cache(Some(folder.path())).state, State::Warning);
+        assert_eq!(cache(Some(&folder.path().join("missing"))).state, State::Warning);
+        std::fs::write(folder.path().join("x.cwasm"), "x").unwrap();
+        assert_eq!(cache(Some(folder.path())).state, State::Ok);
+    }
 
     #[test]
     fn few_maps_come_with_the_setting_that_raises_them() {

@@ -66,7 +66,7 @@ fn runtime(threads: bool) -> anyhow::Result<Runtime> {
     builder.enable_all().build().context("can't start the async runtime")
 }
 
-/// Says what went wrong, with the function's last words where it has any, and gives the exit code of its kind.
+/// Says what went wrong, and gives the exit code of its kind. A function's last words have been said by then.
 fn failed(error: &anyhow::Error) -> ExitCode {
     let kind = error.downcast_ref::<Error>().map_or(ErrorKind::Internal, Error::kind);
     let message = format!("{error:#}");

@@ -14,18 +14,20 @@ use std::process::ExitCode;
 
 pub(super) async fn run(args: Run) -> anyhow::Result<ExitCode> {
     let (mut function, settings) = declared(&args)?;
+    let path = args.path.clone();
     adjust(&mut function, args)?;
     function.validate()?;
     let name = function.name.clone();
     // What is read here is one request: no limit of a host that serves many applies.
-    let body = stdin()?;
+    let mut invocation = Invocation::new(stdin()?);
+    invocation.path = if path.starts_with('/') { path } else { format!("/{path}") };
     let settings = HostSettings { max_body: Some(u64::MAX), ..settings };
 
     let mut ending = Ending::new()?;
     let host = host::build(&settings, identity::of_one_life())?;
     let invoked = async {
         host.deploy(function).await?;
-        host.invoke(&name, Invocation::new(body)).await.result
+        host.invoke(&name, invocation).await.result
     };
     let result = tokio::select! {
         result = invoked => Some(result),

@@ -28,7 +28,8 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(face: Arc<Face>) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
-        // E10: a caller that closes its side is gone. With half-close allowed hyper would not look until it writes.
+        // E10: a caller that closes its side is gone. With half-close allowed hyper would not look until it writes. It
+        // doesn't look either while bytes of a next request are there: one who sends ahead isn't seen to hang up.
         http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).half_close(false);
         http.http2().timer(TokioTimer::new()).keep_alive_interval(PING.0).keep_alive_timeout(PING.1);
         Self { face, http, graceful: GracefulShutdown::new(), tasks: JoinSet::new() }

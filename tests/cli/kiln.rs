@@ -1,7 +1,6 @@
 //! A folder with modules and manifests, and `kiln` run in it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -23,10 +22,6 @@ pub struct Said {
 impl Folder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
-    }
-
-    pub fn path(&self) -> &Path {
-        self.0.path()
     }
 
     pub fn write(&self, name: &str, text: &str) {

@@ -1,5 +1,12 @@
 //! The `kiln` binary, as a shell sees it: stdout, stderr, exit code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
 #![cfg(all(feature = "cli", feature = "wasm"))]
 
 #[path = "../common/guests.rs"]

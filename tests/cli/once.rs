@@ -113,6 +113,8 @@ fn doctor_says_what_runs_here() {
     let checks: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let wasm = checks.as_array().unwrap().iter().find(|check| check["check"] == "wasm").unwrap();
     assert_eq!(wasm["state"], "ok", "{wasm}");
+    let cache = checks.as_array().unwrap().iter().find(|check| check["check"] == "module cache").unwrap();
+    assert_eq!(cache["state"], "ok", "{cache}");
     assert!(folder.kiln(&["doctor"], "").out.contains("memory budget"));
 }
 
