@@ -1,155 +1,30 @@
 //! The Docker backend against a real engine, through the contract that every backend keeps.
 
 #![cfg(feature = "docker")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "common/docker.rs"]
 mod docker;
+#[path = "common/driver.rs"]
+mod driver;
 
 use bytes::Bytes;
-use docker::{BUSYBOX, Engine, docker_or_skip};
-use kiln::backend::docker::{Docker, DockerConfig};
-use kiln::backend::{Backend, Exit, Logs, Program, Sandbox, StartSpec};
+use docker::docker_or_skip;
+use driver::{Ready, backend, echo, ending, noise, oneshot, rest, soon, streaming, take};
+use kiln::backend::{Backend, Exit};
 use kiln::function::{Dir, MIB, PullPolicy};
-use kiln::{Error, ErrorKind, Format, Function};
-use std::future::poll_fn;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use kiln::{ErrorKind, Format, Function};
 use std::time::Duration;
-use tokio::io::copy_bidirectional;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-
-/// Far beyond what anything here takes: only a hang is caught by it.
-const HANG: Duration = Duration::from_secs(120);
-
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(HANG, future).await.expect("it hangs")
-}
-
-/// A streaming function that runs a shell script, or the image's `cat`.
-fn streaming(script: &str) -> Function {
-    let mut function = Function::image("f", BUSYBOX).format(Format::Json).memory(32 * MIB);
-    if !script.is_empty() {
-        function.args = ["sh", "-c", script].map(String::from).to_vec();
-    }
-    function
-}
-
-fn oneshot(script: &str) -> Function {
-    streaming(script).format(Format::Default)
-}
-
-fn config(engine: &Engine) -> DockerConfig {
-    let mut config = DockerConfig::new(&engine.host_id);
-    // The machine may be busy with other tests.
-    config.call_timeout = Duration::from_secs(60);
-    config.slow_call_timeout = Duration::from_secs(60);
-    config
-}
-
-fn backend(engine: &Engine) -> Docker {
-    Docker::new(config(engine))
-}
-
-struct Ready {
-    program: Arc<dyn Program>,
-    logs: Arc<Logs>,
-    revision: kiln::function::Revision,
-}
-
-impl Ready {
-    async fn new(backend: &Docker, function: Function) -> Self {
-        Self::try_new(backend, function).await.expect("the function is sound")
-    }
-
-    async fn try_new(backend: &Docker, function: Function) -> Result<Self, Error> {
-        let function = Arc::new(function);
-        let program = backend.prepare(function.clone()).await?;
-        let logs = Arc::new(Logs::new(function.clone(), program.memory()));
-        let revision = function.revision(program.code());
-        Ok(Self { program, logs, revision })
-    }
-
-    fn spec(&self) -> StartSpec {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        StartSpec { revision: self.revision, number, env: vec![], logs: self.logs.clone() }
-    }
-
-    async fn try_start(&self) -> Result<Box<dyn Sandbox>, Error> {
-        soon(self.program.start(self.spec())).await.map(|started| started.sandbox)
-    }
-
-    async fn start(&self) -> Box<dyn Sandbox> {
-        self.try_start().await.expect("it starts")
-    }
-
-    /// Runs a one-shot function to its end.
-    async fn run(&self, body: &[u8], env: &[(&str, &str)]) -> (Vec<u8>, Exit) {
-        let mut sandbox = self.start().await;
-        let env = env.iter().map(|&(name, value)| (name.into(), value.into())).collect();
-        soon(sandbox.launch(env)).await.expect("it launches");
-        sandbox.stdio().write(Bytes::copy_from_slice(body));
-        sandbox.stdio().close();
-        let stdout = rest(&mut *sandbox).await;
-        let exit = soon(sandbox.exit()).await;
-        assert_eq!(soon(sandbox.remove()).await, exit, "removal keeps the reason");
-        (stdout, exit)
-    }
-}
-
-async fn read(sandbox: &mut dyn Sandbox) -> Result<Option<Bytes>, Error> {
-    soon(poll_fn(|cx| sandbox.stdio().poll_read(cx))).await
-}
-
-/// Exactly so many bytes of stdout.
-async fn take(sandbox: &mut dyn Sandbox, count: usize) -> Vec<u8> {
-    let mut all = Vec::new();
-    while all.len() < count {
-        all.extend_from_slice(&read(sandbox).await.expect("stdout is read").expect("stdout goes on"));
-    }
-    all
-}
-
-/// Stdout up to its end.
-async fn rest(sandbox: &mut dyn Sandbox) -> Vec<u8> {
-    let mut all = Vec::new();
-    while let Some(piece) = read(sandbox).await.expect("stdout is read") {
-        assert!(!piece.is_empty(), "a piece is never empty");
-        all.extend_from_slice(&piece);
-    }
-    all
-}
-
-async fn echo(sandbox: &mut dyn Sandbox, text: &'static [u8]) {
-    sandbox.stdio().write(Bytes::from_static(text));
-    assert_eq!(take(sandbox, text.len()).await, text);
-}
-
-/// A streaming function's stdout and end.
-async fn ending(backend: &Docker, function: Function) -> (Vec<u8>, Exit, Vec<String>) {
-    let ready = Ready::new(backend, function).await;
-    let mut sandbox = ready.start().await;
-    let stdout = rest(&mut *sandbox).await;
-    let exit = soon(sandbox.exit()).await;
-    assert!(sandbox.is_dead());
-    soon(sandbox.remove()).await;
-    (stdout, exit, ready.logs.tail())
-}
-
-fn noise(length: usize) -> Bytes {
-    let mut state = 1_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
 
 #[tokio::test]
 async fn what_goes_in_comes_out_from_nothing_to_8_mib() {
-    let Some(engine) = docker_or_skip("echo").await else { return };
+    let Some(engine) = docker_or_skip("what_goes_in_comes_out_from_nothing_to_8_mib").await else { return };
     let backend = backend(&engine);
     let ready = Ready::new(&backend, streaming("")).await;
     let mut sandbox = ready.start().await;
@@ -170,7 +45,10 @@ async fn what_goes_in_comes_out_from_nothing_to_8_mib() {
 
 #[tokio::test]
 async fn a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin() {
-    let Some(engine) = docker_or_skip("oneshot").await else { return };
+    let Some(engine) = docker_or_skip("a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin").await
+    else {
+        return;
+    };
     let backend = backend(&engine);
     let function = oneshot("echo $MINE $BOTH $YOURS; wc -c").env("MINE", "1").env("BOTH", "1");
     let ready = Ready::new(&backend, function).await;
@@ -189,7 +67,7 @@ async fn a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin() {
 /// SEEDS.md I6: stdout is the reply and nothing else, stderr is the log.
 #[tokio::test]
 async fn i6_stderr_is_apart_from_stdout() {
-    let Some(engine) = docker_or_skip("stderr").await else { return };
+    let Some(engine) = docker_or_skip("i6_stderr_is_apart_from_stdout").await else { return };
     let script = "echo out 1; echo err 1 >&2; echo out 2; echo err 2 >&2; exit 3";
     let (stdout, exit, logs) = ending(&backend(&engine), streaming(script)).await;
     assert_eq!(stdout, b"out 1\nout 2\n");
@@ -200,7 +78,7 @@ async fn i6_stderr_is_apart_from_stdout() {
 /// SEEDS.md I7: why it died, whatever ended it.
 #[tokio::test]
 async fn i7_the_reason_of_an_end_is_told() {
-    let Some(engine) = docker_or_skip("reasons").await else { return };
+    let Some(engine) = docker_or_skip("i7_the_reason_of_an_end_is_told").await else { return };
     let backend = backend(&engine);
     let mut crash = streaming("");
     crash.args = vec!["crash".into()];
@@ -224,7 +102,7 @@ async fn i7_the_reason_of_an_end_is_told() {
 
 #[tokio::test]
 async fn a_memory_hog_is_out_of_memory_and_not_a_signal() {
-    let Some(engine) = docker_or_skip("hog").await else { return };
+    let Some(engine) = docker_or_skip("a_memory_hog_is_out_of_memory_and_not_a_signal").await else { return };
     let hog = streaming("exec tail -c 200000000 /dev/zero").memory(24 * MIB);
     let (_, exit, _) = ending(&backend(&engine), hog).await;
     assert_eq!(exit, Exit::OutOfMemory);
@@ -236,7 +114,11 @@ async fn a_memory_hog_is_out_of_memory_and_not_a_signal() {
 
 #[tokio::test]
 async fn a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed() {
-    let Some(engine) = docker_or_skip("flood").await else { return };
+    let Some(engine) =
+        docker_or_skip("a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed").await
+    else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("cat /dev/zero | tr '\\0' x")).await;
     let mut sandbox = ready.start().await;
     sandbox.stdio().write(noise(4 << 20));
@@ -253,7 +135,7 @@ async fn a_flood_that_nobody_reads_does_not_lock_up_writes_and_is_removed() {
 
 #[tokio::test]
 async fn a_function_has_no_more_rights_than_it_needs() {
-    let Some(engine) = docker_or_skip("rights").await else { return };
+    let Some(engine) = docker_or_skip("a_function_has_no_more_rights_than_it_needs").await else { return };
     let backend = backend(&engine);
     let host = tempfile::tempdir().unwrap();
     std::fs::write(host.path().join("given"), "given").unwrap();
@@ -282,8 +164,38 @@ async fn a_function_has_no_more_rights_than_it_needs() {
 }
 
 #[tokio::test]
+async fn a_containers_limits_and_owner_are_on_the_engine() {
+    let Some(engine) = docker_or_skip("a_containers_limits_and_owner_are_on_the_engine").await else {
+        return;
+    };
+    let ready = Ready::new(&backend(&engine), streaming("")).await;
+    let sandbox = ready.start().await;
+    assert_eq!((sandbox.held(), ready.program.memory()), (32 * MIB, 32 * MIB));
+    let id = engine.containers(&engine.host_id).await.pop().expect("it runs");
+    let seen = engine.client.inspect_container(&id, None).await.expect("it is there");
+    let (config, host) = (seen.config.unwrap(), seen.host_config.unwrap());
+    assert_eq!((host.memory, host.memory_swap), (Some(32 << 20), Some(32 << 20)));
+    assert_eq!(host.pids_limit, Some(256));
+    assert_eq!(host.log_config.unwrap().typ.as_deref(), Some("none"));
+    assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["NONE"]);
+    let labels = config.labels.unwrap();
+    for (label, value) in [
+        ("kiln.owner", engine.host_id.as_str()),
+        ("kiln.namespace", "_"),
+        ("kiln.function", "f"),
+        ("kiln.revision", &ready.revision.to_string()),
+    ] {
+        assert_eq!(labels[label], value, "{label}");
+    }
+    assert!(seen.name.unwrap().starts_with("/kiln-a_containers_limits"));
+    soon(sandbox.remove()).await;
+}
+
+#[tokio::test]
 async fn a_start_that_is_dropped_anywhere_leaves_nothing_behind() {
-    let Some(engine) = docker_or_skip("dropped").await else { return };
+    let Some(engine) = docker_or_skip("a_start_that_is_dropped_anywhere_leaves_nothing_behind").await else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("")).await;
     for after in [0, 1, 3, 6, 10, 20, 40, 80, 160] {
         let start = ready.program.start(ready.spec());
@@ -297,7 +209,10 @@ async fn a_start_that_is_dropped_anywhere_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_start_that_takes_too_long_says_so_and_leaves_nothing_behind() {
-    let Some(engine) = docker_or_skip("slow-start").await else { return };
+    let Some(engine) = docker_or_skip("a_start_that_takes_too_long_says_so_and_leaves_nothing_behind").await
+    else {
+        return;
+    };
     let mut function = streaming("");
     function.limits.start_timeout = Duration::from_millis(60);
     let ready = Ready::new(&backend(&engine), function).await;
@@ -310,7 +225,9 @@ async fn a_start_that_takes_too_long_says_so_and_leaves_nothing_behind() {
 /// SEEDS.md W20: paused when idle, resumed for the next request.
 #[tokio::test]
 async fn w20_a_paused_container_answers_after_it_is_resumed() {
-    let Some(engine) = docker_or_skip("pause").await else { return };
+    let Some(engine) = docker_or_skip("w20_a_paused_container_answers_after_it_is_resumed").await else {
+        return;
+    };
     let ready = Ready::new(&backend(&engine), streaming("")).await;
     assert!(ready.program.pauses());
     let mut sandbox = ready.start().await;
@@ -328,7 +245,7 @@ async fn w20_a_paused_container_answers_after_it_is_resumed() {
 
 #[tokio::test]
 async fn a_sandbox_that_is_only_dropped_is_removed() {
-    let Some(engine) = docker_or_skip("forgotten").await else { return };
+    let Some(engine) = docker_or_skip("a_sandbox_that_is_only_dropped_is_removed").await else { return };
     let sandbox = Ready::new(&backend(&engine), streaming("")).await.start().await;
     assert_eq!(engine.containers(&engine.host_id).await.len(), 1);
     drop(sandbox);
@@ -337,8 +254,15 @@ async fn a_sandbox_that_is_only_dropped_is_removed() {
 
 #[tokio::test]
 async fn clean_up_takes_an_earlier_lifes_containers_and_nobody_elses() {
-    let Some(engine) = docker_or_skip("clean-up").await else { return };
-    let Some(other) = docker_or_skip("clean-up-other").await else { return };
+    let Some(engine) = docker_or_skip("clean_up_takes_an_earlier_lifes_containers_and_nobody_elses").await
+    else {
+        return;
+    };
+    let Some(other) =
+        docker_or_skip("clean_up_takes_an_earlier_lifes_containers_and_nobody_elses-other").await
+    else {
+        return;
+    };
     let foreign = Ready::new(&backend(&other), streaming("")).await.start().await;
     // An earlier life that ended without a chance to remove anything.
     for _ in 0..2 {
@@ -357,7 +281,9 @@ async fn clean_up_takes_an_earlier_lifes_containers_and_nobody_elses() {
 
 #[tokio::test]
 async fn what_can_not_start_is_told_in_the_engines_words() {
-    let Some(engine) = docker_or_skip("bad").await else { return };
+    let Some(engine) = docker_or_skip("what_can_not_start_is_told_in_the_engines_words").await else {
+        return;
+    };
     let backend = backend(&engine);
     let mut nowhere = Function::image("f", "kiln-test-no-such-image:1").format(Format::Json);
     nowhere.code.image.as_mut().unwrap().pull = PullPolicy::Never;
@@ -379,7 +305,9 @@ async fn what_can_not_start_is_told_in_the_engines_words() {
 
 #[tokio::test]
 async fn a_registry_that_can_not_be_asked_is_unavailable() {
-    let Some(engine) = docker_or_skip("registry").await else { return };
+    let Some(engine) = docker_or_skip("a_registry_that_can_not_be_asked_is_unavailable").await else {
+        return;
+    };
     // Nothing listens on port 1. Two at once are one pull.
     let function = Function::image("f", "127.0.0.1:1/kiln-test/none:1").format(Format::Json);
     let ready = Ready::new(&backend(&engine), function).await;
@@ -389,188 +317,4 @@ async fn a_registry_that_can_not_be_asked_is_unavailable() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert!(error.message().contains("127.0.0.1:1/kiln-test/none:1"), "{error}");
     }
-}
-
-#[tokio::test]
-async fn what_can_be_checked_without_an_engine_is() {
-    let mut config = DockerConfig::new("kiln-test");
-    config.host = Some("unix:///nowhere/docker.sock".into());
-    let backend = Docker::new(config);
-    for (function, words) in [
-        (Function::image("f", "../containers/json"), "reference"),
-        (Function::image("f", "echo:1").memory(MIB), "6MiB"),
-        (Function::wasm("f", "f.wasm"), "image"),
-    ] {
-        let Err(error) = Ready::try_new(&backend, function).await else { panic!("{words} is refused") };
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.message().contains(words), "{error}");
-    }
-    let ready = Ready::new(&backend, Function::image("f", "echo:1")).await;
-    assert_eq!(ready.program.memory(), 128 * MIB);
-    assert_eq!(ready.program.code(), b"echo:1");
-}
-
-#[tokio::test]
-async fn an_absent_engine_is_unavailable_at_once() {
-    for host in ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1", "ftp://x"] {
-        let mut config = DockerConfig::new("kiln-test-absent");
-        config.host = Some(host.into());
-        let backend = Docker::new(config);
-        let ready = Ready::new(&backend, Function::image("f", "echo:1").format(Format::Json)).await;
-        let start = ready.try_start().await.map(|_| ()).unwrap_err();
-        for error in
-            [start, soon(backend.check()).await.unwrap_err(), soon(backend.clean_up()).await.unwrap_err()]
-        {
-            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-            assert!(error.message().contains(host), "{error}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_engine_that_hangs_is_unavailable_within_its_time_limit() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("docker.sock");
-    // It accepts, by its backlog, and never says a word.
-    let _listener = UnixListener::bind(&socket).unwrap();
-    let mut config = DockerConfig::new("kiln-test-hangs");
-    config.host = Some(format!("unix://{}", socket.display()));
-    config.call_timeout = Duration::from_millis(100);
-    config.slow_call_timeout = Duration::from_millis(100);
-    let backend = Docker::new(config);
-    let ready = Ready::new(&backend, Function::image("f", "echo:1").format(Format::Json)).await;
-    let start = ready.try_start().await.map(|_| ()).unwrap_err();
-    for error in [start, soon(backend.check()).await.unwrap_err()] {
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        assert!(error.message().contains("within 100ms"), "{error}");
-    }
-}
-
-/// An engine's socket with a hand on it.
-struct Proxy {
-    socket: PathBuf,
-    state: watch::Sender<State>,
-    _dir: tempfile::TempDir,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Passing,
-    Frozen,
-    Cut,
-}
-
-impl Proxy {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("docker.sock");
-        let (state, watched) = watch::channel(State::Passing);
-        tokio::spawn(Self::listen(socket.clone(), watched));
-        Self { socket, state, _dir: dir }
-    }
-
-    async fn listen(socket: PathBuf, mut state: watch::Receiver<State>) {
-        loop {
-            if state.wait_for(|state| *state != State::Cut).await.is_err() {
-                return;
-            }
-            let listener = UnixListener::bind(&socket).unwrap();
-            while *state.borrow_and_update() != State::Cut {
-                tokio::select! {
-                    accepted = listener.accept() => drop(tokio::spawn(Self::carry(accepted.unwrap().0, state.clone()))),
-                    _ = state.changed() => {}
-                }
-            }
-            std::fs::remove_file(&socket).unwrap();
-        }
-    }
-
-    async fn carry(mut near: UnixStream, mut state: watch::Receiver<State>) {
-        let mut far = UnixStream::connect("/var/run/docker.sock").await.unwrap();
-        let mut copy = std::pin::pin!(copy_bidirectional(&mut near, &mut far));
-        loop {
-            let now = *state.borrow_and_update();
-            tokio::select! {
-                _ = &mut copy, if now == State::Passing => return,
-                changed = state.changed(), if now != State::Cut => if changed.is_err() { return },
-                else => return,
-            }
-        }
-    }
-
-    async fn set(&self, state: State) {
-        self.state.send_replace(state);
-        while Path::new(&self.socket).exists() == (state == State::Cut) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn backend(&self, engine: &Engine) -> Docker {
-        self.set(State::Passing).await;
-        let mut config = config(engine);
-        config.host = Some(format!("unix://{}", self.socket.display()));
-        Docker::new(config)
-    }
-}
-
-#[tokio::test]
-async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back() {
-    let Some(engine) = docker_or_skip("dies").await else { return };
-    let proxy = Proxy::new();
-    let backend = proxy.backend(&engine).await;
-    let ready = Ready::new(&backend, streaming("")).await;
-    let mut sandbox = ready.start().await;
-    echo(&mut *sandbox, b"before").await;
-
-    sandbox.stdio().write(Bytes::from_static(b"during"));
-    proxy.set(State::Cut).await;
-    while let Ok(Some(_)) = read(&mut *sandbox).await {}
-    assert!(sandbox.is_dead());
-    let exit = soon(sandbox.exit()).await;
-    assert!(matches!(&exit, Exit::Lost(why) if why.contains("docker engine")), "{exit:?}");
-    assert_eq!(exit.into_error().kind(), ErrorKind::Unavailable);
-    assert_eq!(ready.try_start().await.map(|_| ()).unwrap_err().kind(), ErrorKind::Unavailable);
-
-    // SEEDS.md D7: its memory is given back when the engine has confirmed the removal, and not before.
-    let mut removal = tokio::spawn(sandbox.remove());
-    assert!(tokio::time::timeout(Duration::from_millis(300), &mut removal).await.is_err());
-    assert_eq!(engine.containers(&engine.host_id).await.len(), 1);
-    proxy.set(State::Passing).await;
-    soon(removal).await.unwrap();
-    assert!(engine.containers(&engine.host_id).await.is_empty());
-
-    let mut sandbox = ready.start().await;
-    echo(&mut *sandbox, b"again").await;
-    soon(sandbox.remove()).await;
-}
-
-#[tokio::test]
-async fn an_engine_that_freezes_in_a_start_times_out_and_nothing_is_left_when_it_thaws() {
-    let Some(engine) = docker_or_skip("freezes").await else { return };
-    let proxy = Proxy::new();
-    proxy.set(State::Passing).await;
-    let mut config = config(&engine);
-    config.host = Some(format!("unix://{}", proxy.socket.display()));
-    config.slow_call_timeout = Duration::from_millis(200);
-    let backend = Docker::new(config);
-    let mut function = streaming("");
-    function.limits.start_timeout = Duration::from_millis(500);
-    let ready = Ready::new(&backend, function).await;
-    for after in [5, 30, 60] {
-        let start = ready.try_start();
-        let freeze = async {
-            tokio::time::sleep(Duration::from_millis(after)).await;
-            proxy.set(State::Frozen).await;
-        };
-        let (started, ()) = tokio::join!(start, freeze);
-        match started {
-            Ok(sandbox) => drop(sandbox),
-            Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Unavailable), "{error}");
-            }
-        }
-        proxy.set(State::Passing).await;
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    engine.none_left().await;
 }

@@ -270,8 +270,10 @@ fn put_meta(to: &mut BytesMut, call: &Call<'_>) -> Result<()> {
         to.put_slice(br#","content_type":"#);
         put_json(to, content_type)?;
     }
-    let rest = headers::carried(call.headers).filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-    if rest.clone().next().is_some() {
+    let mut rest = headers::carried(call.headers)
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
+        .peekable();
+    if rest.peek().is_some() {
         to.put_slice(br#","headers":"#);
         json::put_headers(to, rest)?;
     }

@@ -3,10 +3,11 @@
 //! The reply's end must be certain, since the stream lives on: a length, or chunks, or a status without a body;
 //! neither, or both, is a breach. Interim replies (1xx) are read over, but for 101. The reply to `HEAD` has no body.
 //! White space before and after a reply is read over; trailers are dropped.
+//! A request's Host is always `localhost`, as the seeds' is: the caller's own is in `Request_url`.
 
 use super::chunked::Chunked;
 use super::gather::Gather;
-use super::text::{Name, Target, Url, excerpt, is_white, put, rfc3339};
+use super::text::{Ascii, Name, Target, Url, excerpt, is_white, put, rfc3339};
 use super::{Broken, Call, Encoded, HEAD_LIMIT, Progress, Wire, headers};
 use crate::error::Result;
 use crate::invocation::Reply;
@@ -14,6 +15,9 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// Headers that one reply may have.
 const MAX_HEADERS: usize = 128;
+
+/// Bytes of a head up to which each new piece has it parsed again.
+const SHORT_HEAD: usize = 4 << 10;
 
 /// The reader's side.
 #[derive(Debug, Default)]
@@ -66,7 +70,7 @@ impl Wire for Http {
                  Fn_call_id: {id}\r\nFn_deadline: {deadline}\r\nFn_method: {method}\r\nFn_request_url: {url}\r\n\r\n",
                 id = call.id,
                 method = call.method,
-                route = super::text::Ascii(call.function),
+                route = Ascii(call.function),
                 url = Url(call),
                 deadline = rfc3339(call.deadline),
             ),
@@ -143,8 +147,12 @@ impl Http {
                 self.parse(fresh)?
             } else {
                 self.held.extend_from_slice(fresh);
-                // A head ends with a line: without a new one there is nothing to be found out.
-                if fresh.contains(&b'\n') { self.parse(&self.held)? } else { None }
+                // Each piece of a short head is looked at at once; a long one by lines, so that a drip costs no more.
+                if self.held.len() <= SHORT_HEAD || fresh.contains(&b'\n') {
+                    self.parse(&self.held)?
+                } else {
+                    None
+                }
             };
             let Some(head) = parsed else {
                 if fresh.len() == room {

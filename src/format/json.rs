@@ -128,6 +128,7 @@ struct Protocol {
 fn answer(text: &Bytes) -> Result<Result<Reply>, Broken> {
     let read: Answer<'_> = serde_json::from_slice(text).map_err(|error| broken(error.to_string()))?;
     let body = match read.body.0 {
+        // Borrowed from `text` itself, so it is a slice of it.
         Cow::Borrowed(body) => text.slice_ref(body.as_bytes()),
         Cow::Owned(body) => Bytes::from(body),
     };
@@ -141,23 +142,21 @@ fn answer(text: &Bytes) -> Result<Result<Reply>, Broken> {
 /// Writes headers as an object: each name once, with the list of its values.
 pub(super) fn put_headers<'a>(
     to: &mut BytesMut,
-    headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<()> {
+    let headers: Vec<_> = headers.collect();
+    let mut comma = "";
     to.put_u8(b'{');
-    let mut first = true;
-    for (index, (name, _)) in headers.clone().enumerate() {
-        if headers.clone().take(index).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
-            continue;
-        }
-        let comma = if first { "" } else { "," };
-        first = false;
+    for (index, (name, _)) in headers.iter().enumerate() {
+        let same = |(_, (other, _)): &(usize, &(&str, &str))| other.eq_ignore_ascii_case(name);
+        let mut values = headers.iter().enumerate().filter(same);
+        // A name is written where it comes first.
+        let Some((_, (_, value))) = values.next().filter(|(first, _)| *first == index) else { continue };
         put(to, format_args!(r#"{comma}"{}":["#, Name(name)));
-        let mut comma = false;
-        for (_, value) in headers.clone().skip(index).filter(|(later, _)| later.eq_ignore_ascii_case(name)) {
-            if comma {
-                to.put_u8(b',');
-            }
-            comma = true;
+        comma = ",";
+        put_json(to, value)?;
+        for (_, (_, value)) in values {
+            to.put_u8(b',');
             put_json(to, value)?;
         }
         to.put_u8(b']');

@@ -7,8 +7,8 @@
 //!   Reply, stray? ◄─── feed ◄──── pieces ◄──── stdout        idle: what comes between two exchanges
 //! ```
 //!
-//! One file speaks one format; they share what may pass between caller and function ([`headers`]), how a URL and
-//! a deadline are written ([`text`]), and how pieces become one body ([`gather`]).
+//! One file speaks one format; they share what may pass between caller and function (`headers`), how a URL and
+//! a deadline are written (`text`), and how pieces become one body (`gather`).
 //!
 //! The bytes are those of `SEEDS.md`, "The formats on the wire". Beyond them:
 //! - The caller's headers lose hop-by-hop ones and every name that the host itself gives, whatever its case and
@@ -16,7 +16,8 @@
 //!   refused as `InvalidInput`. Names are written as the seeds write them: `Content-Type`, not `content-type`.
 //! - Where an invocation has no URL, the one is written that it would have had: `http://localhost/r/<function><path>`.
 //! - The function's headers lose hop-by-hop ones and Content-Length: whoever passes the reply on frames it anew.
-//! - A breach is reported with the byte that shows it, not when time is up (`SEEDS.md E1`).
+//! - A breach is reported as its bytes come, not when time is up (`SEEDS.md E1`); what of an object only serde_json
+//!   can tell is reported at the end of it, and of a head of more than 4 KiB at the end of its line.
 
 mod chunked;
 mod fields;
@@ -166,7 +167,7 @@ impl Session {
         written
     }
 
-    /// Reads a piece of the reply.
+    /// Reads a piece of the reply. Where none is awaited, the piece is idle.
     pub fn feed(&mut self, piece: Bytes) -> Result<Progress, Broken> {
         self.sound()?;
         if !self.busy {

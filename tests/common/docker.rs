@@ -2,6 +2,13 @@
 //!
 //! Where no engine answers, a test says by name that it is skipped; with `KILN_REQUIRE_DOCKER=1` it fails instead.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use bollard::Docker;
@@ -14,21 +21,21 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Debian's static busybox as an image: `cat` unless told otherwise, and `/bin/crash`, which an illegal instruction ends.
-pub const BUSYBOX: &str = "kiln-test-busybox:1";
+pub(crate) const BUSYBOX: &str = "kiln-test-busybox:1";
 
 /// An engine that answers, with the test image on it. Dropping it removes the containers of its host id.
-pub struct Engine {
-    pub client: Docker,
+pub(crate) struct Engine {
+    pub(crate) client: Docker,
     /// A host id that no other test has.
-    pub host_id: String,
+    pub(crate) host_id: String,
 }
 
 /// The engine, or `None` after saying that the test `name` is skipped.
-pub async fn docker_or_skip(name: &str) -> Option<Engine> {
+pub(crate) async fn docker_or_skip(name: &str) -> Option<Engine> {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
     let required = std::env::var("KILN_REQUIRE_DOCKER").is_ok_and(|value| value == "1");
     match find().await {
-        Ok(client) => Some(Engine { client, host_id: format!("kiln-test-{name}-{}", std::process::id()) }),
+        Ok(client) => Some(Engine { client, host_id: format!("{name}-{}", std::process::id()) }),
         Err(why) if required => {
             panic!(
                 "{name}: KILN_REQUIRE_DOCKER=1, but no docker engine answers at {host} ({why}); run scripts/test-services"
@@ -157,7 +164,7 @@ impl Tar {
 
 impl Engine {
     /// The ids of all containers that carry a host id.
-    pub async fn containers(&self, host_id: &str) -> Vec<String> {
+    pub(crate) async fn containers(&self, host_id: &str) -> Vec<String> {
         let filters = HashMap::from([("label", vec![format!("kiln.owner={host_id}")])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let found = self.client.list_containers(Some(options)).await.expect("the engine lists containers");
@@ -165,7 +172,7 @@ impl Engine {
     }
 
     /// Waits until no container of this test is left.
-    pub async fn none_left(&self) {
+    pub(crate) async fn none_left(&self) {
         for _ in 0..600 {
             if self.containers(&self.host_id).await.is_empty() {
                 return;
@@ -176,7 +183,7 @@ impl Engine {
     }
 
     /// Removes all containers that carry a host id.
-    pub async fn remove_all(&self, host_id: &str) {
+    pub(crate) async fn remove_all(&self, host_id: &str) {
         for id in self.containers(host_id).await {
             let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
             let _ = self.client.remove_container(&id, Some(options)).await;

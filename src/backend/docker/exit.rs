@@ -38,7 +38,7 @@ pub(super) async fn wait(engine: &Engine, id: &str) -> Exit {
 }
 
 /// Why a container ended; `None` while it runs.
-pub(super) async fn look(engine: &Engine, id: &str) -> Result<Option<Exit>, Fault> {
+async fn look(engine: &Engine, id: &str) -> Result<Option<Exit>, Fault> {
     let answer = engine.call(engine.quick, async |client| client.inspect_container(id, None).await).await?;
     let exit = reason(&answer.state.unwrap_or_default());
     if exit == Some(Exit::Signal(SIGKILL)) && was_killed(engine, id).await == Some(false) {
@@ -66,8 +66,23 @@ async fn was_killed(engine: &Engine, id: &str) -> Option<bool> {
     }
 }
 
+/// Why a container has ended, for whoever removes it: `Killed` if it runs until then.
+pub(super) async fn so_far(engine: &Engine, id: &str) -> Exit {
+    match look(engine, id).await {
+        Ok(exit) => exit.unwrap_or(Exit::Killed),
+        Err(fault) => lost(engine, fault),
+    }
+}
+
+/// Completes when a container has ended by itself, or can't be told to live any more.
+pub(super) async fn ended(engine: &Engine, id: &str) {
+    while !stopped(engine, id).await && matches!(look(engine, id).await, Ok(None)) {
+        tokio::time::sleep(CAUSE).await;
+    }
+}
+
 /// Completes when a container has ended; true if the engine said so, false if the engine went away.
-pub(super) async fn stopped(engine: &Engine, id: &str) -> bool {
+async fn stopped(engine: &Engine, id: &str) -> bool {
     let Ok(client) = engine.client() else { return false };
     let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
     let mut answers = std::pin::pin!(client.wait_container(id, Some(options)));

@@ -4,13 +4,16 @@
 //! `<that>.cwasm` is the code. An entry that is missing, cut short, changed or foreign is not an error: the module is
 //! compiled again and the entry replaced. Files are written beside and renamed, so a reader sees all of one or nothing.
 
+use super::private::{self, Owner};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
+
+/// The length of a digest in text.
+const HEX: u64 = 64;
 
 /// A SHA-256.
 pub(super) type Digest = [u8; 32];
@@ -29,10 +32,11 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 /// The directory, found to be private.
 pub(super) struct Cache {
     dir: PathBuf,
-    written: AtomicU64,
+    owner: Owner,
 }
 
-/// An entry whose content was found to be what this crate wrote. Only [`Cache::find`] makes one.
+/// An entry that is this user's own and whose content was found to be what this crate wrote. Only [`Cache::find`]
+/// makes one.
 pub(super) struct Verified(File);
 
 impl Verified {
@@ -46,20 +50,20 @@ impl Cache {
     ///
     /// The error's text follows "the cache directory".
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
-        make(dir)?;
-        let cache = Self { dir: dir.to_owned(), written: AtomicU64::new(0) };
-        cache.check_private()?;
-        Ok(cache)
+        private::make_dir(dir)?;
+        Ok(Self { owner: private::owner(dir)?, dir: dir.to_owned() })
     }
 
     /// The compiled form of the module with this digest, for this engine, if there is a sound one.
     pub(super) fn find(&self, engine: &Engine, module: &Digest) -> Option<Verified> {
-        let expected = fs::read_to_string(self.key(engine, module)).ok()?;
+        let mut expected = String::new();
+        let key = private::open(&self.key(engine, module), self.owner)?;
+        key.take(HEX + 1).read_to_string(&mut expected).ok()?;
         // It becomes a file name: nothing but a digest may.
-        if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if expected.len() as u64 != HEX || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
-        let mut file = File::open(self.code(&expected)).ok()?;
+        let mut file = private::open(&self.code(&expected), self.owner)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -88,9 +92,8 @@ impl Cache {
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let beside = self.dir.join(format!("{}-{:p}-{number}.new", std::process::id(), self));
-        let written = File::create_new(&beside).and_then(|mut file| file.write_all(bytes));
+        let beside = self.dir.join(format!("{}.new", private::unique()));
+        let written = private::create(&beside).and_then(|mut file| file.write_all(bytes));
         let result = written.and_then(|()| fs::rename(&beside, path));
         if result.is_err() {
             // Nothing is left behind of a full disk.
@@ -98,43 +101,6 @@ impl Cache {
         }
         result
     }
-
-    #[cfg(unix)]
-    fn check_private(&self) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = fs::symlink_metadata(&self.dir)?;
-        if !metadata.is_dir() {
-            return Err(io::Error::other("is a link or a file: give a directory"));
-        }
-        if metadata.mode() & 0o077 != 0 {
-            return Err(io::Error::other(format!(
-                "has mode {:o}, so others reach it: `chmod 700` it",
-                metadata.mode() & 0o777
-            )));
-        }
-        // A new file belongs to whoever this process is.
-        let mine = self.dir.join(format!("{}-{:p}.mine", std::process::id(), self));
-        let owner = File::create(&mine).and_then(|file| file.metadata()).map(|metadata| metadata.uid());
-        let _ = fs::remove_file(&mine);
-        let owner = owner.map_err(|error| io::Error::other(format!("can't be written to: {error}")))?;
-        if owner != metadata.uid() {
-            return Err(io::Error::other(format!("belongs to user {}, not to {owner}", metadata.uid())));
-        }
-        Ok(())
-    }
-
-    #[cfg(not(unix))]
-    fn check_private(&self) -> io::Result<()> {
-        Err(io::Error::other("can't be checked to be private on this system"))
-    }
-}
-
-fn make(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|error| io::Error::other(format!("can't be made: {error}")))
 }
 
 /// What wasmtime says that compiled code depends on: its version, the target, the settings.

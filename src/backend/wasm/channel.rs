@@ -36,11 +36,13 @@ pub(super) struct Channel {
     slot: Option<Slot>,
     shared: Arc<Shared>,
     core: Arc<Core>,
+    /// Bytes of stdout that are buffered at most, whatever the guest says is to come.
+    most: usize,
 }
 
 impl Channel {
-    pub(super) fn new(core: Arc<Core>, shared: Arc<Shared>, guest: Guest, slot: Slot) -> Self {
-        Self { guest, slot: Some(slot), shared, core }
+    pub(super) fn new(core: Arc<Core>, shared: Arc<Shared>, guest: Guest, slot: Slot, most: usize) -> Self {
+        Self { guest, slot: Some(slot), shared, core, most }
     }
 
     /// The store of a guest that hasn't begun.
@@ -60,6 +62,8 @@ impl Channel {
         self.guest = match std::mem::replace(&mut self.guest, Guest::Ended(Exit::Killed)) {
             Guest::Made(made) => {
                 let (mut store, start) = *made;
+                // Epochs may have passed since it was made: without this it would yield at its first loop.
+                store.set_epoch_deadline(1);
                 Guest::Runs(Box::pin(async move { start.call_async(&mut store, ()).await }))
             }
             begun => begun,
@@ -134,15 +138,14 @@ impl Stdio for Channel {
             return Poll::Ready(Err(Error::internal("the sandbox is read before it was launched")));
         }
         self.drive(cx);
-        let mut io = self.shared.io();
-        if !io.out.is_empty() {
-            return Poll::Ready(Ok(Some(io.out.split().freeze())));
+        if let Some(piece) = self.shared.io().piece() {
+            return Poll::Ready(Ok(Some(piece)));
         }
         if self.ended().is_some() { Poll::Ready(Ok(None)) } else { Poll::Pending }
     }
 
     fn expect(&mut self, bytes: usize) {
-        self.shared.io().expect(bytes);
+        self.shared.io().expect(bytes.min(self.most));
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -154,7 +157,6 @@ impl Stdio for Channel {
     }
 
     fn stray(&mut self) -> Option<Bytes> {
-        let mut io = self.shared.io();
-        (!io.out.is_empty()).then(|| io.out.split().freeze())
+        self.shared.io().piece()
     }
 }

@@ -15,6 +15,8 @@ pub(super) const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes of a slot that are set to zero in place instead of being given back to the kernel: most functions touch
 /// less, and resetting a page is ten times as fast as faulting it in again.
 const KEEP_RESIDENT: usize = 1 << 20;
+/// What one memory reserves and grows by where no slots can be had, in bytes.
+const SMALL_RESERVATION: u64 = 16 << 20;
 /// Unused slots that keep their module's image and pages at most.
 const WARM_SLOTS: u64 = 100;
 
@@ -37,12 +39,7 @@ impl Core {
     pub(super) fn new(config: &WasmConfig) -> Result<Self> {
         let max_memory = config.max_memory.min(4 << 30);
         let (engine, ceiling, pooled) = engine(config, Ceiling::of(config), max_memory)?;
-        tracing::debug!(
-            instances = ceiling.instances,
-            pooled,
-            because = ceiling.because,
-            "wasm engine is up"
-        );
+        tracing::info!(instances = ceiling.instances, pooled, because = ceiling.because, "wasm engine is up");
         let cache = config.cache_dir.as_deref().and_then(|dir| {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");
@@ -122,7 +119,14 @@ fn engine(config: &WasmConfig, ceiling: Ceiling, max_memory: u64) -> Result<(Eng
         tried = ceiling.quarter();
     }
     tracing::warn!("wasm instances are allocated one by one: starts are slower and don't scale over threads");
-    let engine = Engine::new(&common())
+    let mut single = common();
+    // Addresses are short: a memory takes what it needs and moves when it outgrows that, at the price of bounds checks.
+    single
+        .memory_reservation(SMALL_RESERVATION)
+        .memory_reservation_for_growth(SMALL_RESERVATION)
+        .memory_guard_size(64 << 10)
+        .memory_may_move(true);
+    let engine = Engine::new(&single)
         .map_err(|error| Error::internal(format!("wasmtime can't run here: {error:#}")))?;
     Ok((engine, ceiling, false))
 }
@@ -158,4 +162,36 @@ fn slots(config: &WasmConfig, ceiling: &Ceiling, max_memory: u64) -> PoolingAllo
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::{Module, Store};
+
+    /// A machine that carries more instances than full slots fit is not at hand: the small ones are asked for.
+    #[tokio::test]
+    async fn slots_below_four_gigabytes_run_and_stop_at_their_size() {
+        let small = Ceiling { instances: 4, slot: Some(1 << 20), because: String::new() };
+        let config = WasmConfig { cache_dir: None, max_memory: 1 << 20, ..WasmConfig::default() };
+        let (engine, ceiling, pooled) = engine(&config, small.clone(), 1 << 20).unwrap();
+        assert!(pooled && ceiling == small);
+        let text = r#"(module (memory (export "memory") 1)
+            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+            (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#;
+        let module = Module::new(&engine, text).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
+        let instance = Linker::new(&engine).instantiate_async(&mut store, &module).await.unwrap();
+        let call = async |store: &mut Store<()>, name: &str, value: i32| {
+            let function = instance.get_typed_func::<i32, i32>(&mut *store, name).unwrap();
+            function.call_async(store, value).await
+        };
+        assert_eq!(call(&mut store, "grow", 15).await.unwrap(), 1);
+        assert_eq!(call(&mut store, "grow", 1).await.unwrap(), -1);
+        assert_eq!(call(&mut store, "load", (1 << 20) - 4).await.unwrap(), 0);
+        for beyond in [1 << 20, (1 << 20) + (64 << 10), i32::MAX, -4] {
+            assert!(call(&mut store, "load", beyond).await.is_err(), "{beyond} was read");
+        }
+    }
 }

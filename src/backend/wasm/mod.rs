@@ -22,6 +22,7 @@ mod limiter;
 mod linker;
 mod map;
 mod prepare;
+mod private;
 mod program;
 mod sandbox;
 mod shared;

@@ -17,8 +17,8 @@ use wasmtime::{ExternType, InstancePre, Module, UnknownImportError};
 
 /// What a module that declares no limit gets beyond its own minimum, in bytes.
 const SPARE: u64 = 16 * MIB;
-/// How a binary module begins, and how a component does.
-const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+/// How every binary begins, and how a component does.
+const BINARY: &[u8] = b"\0asm";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// One page of linear memory, in bytes, where the module says nothing else.
 const PAGE: u64 = 64 << 10;
@@ -70,9 +70,9 @@ fn read(function: &Function) -> Result<Bytes> {
 
 fn check_kind(bytes: &[u8]) -> Result<()> {
     if bytes.starts_with(COMPONENT) {
-        return Err(Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)"));
+        return Err(component());
     }
-    if bytes.starts_with(MODULE) {
+    if bytes.starts_with(BINARY) {
         return Ok(());
     }
     // Text starts, after space and comments, with a parenthesis or a string; wasmtime says what is wrong with it.
@@ -81,6 +81,10 @@ fn check_kind(bytes: &[u8]) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid("it is not WebAssembly: it starts neither with `\\0asm` nor with `(module`"))
+}
+
+fn component() -> Error {
+    Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)")
 }
 
 fn load(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
@@ -107,8 +111,12 @@ fn load(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
 
 fn unfit(error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
-    if text.contains("component") {
-        return Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)");
+    if text.contains("given a WebAssembly component") {
+        return component();
+    }
+    if text.contains("pooling allocator") {
+        let cause = error.root_cause();
+        return Error::invalid(format!("it takes more than this host gives one wasm sandbox: {cause}"));
     }
     // Text errors come with a picture of the line over several lines: one line tells as much in a log.
     let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");

@@ -6,7 +6,7 @@ use super::core::Core;
 use super::limiter::Limiter;
 use super::linker::State;
 use super::sandbox::Instance;
-use super::shared::Shared;
+use super::shared::{Shared, WATERMARK};
 use super::{trap, wasi};
 use crate::backend::{Exit, Phases, Program, StartSpec, Started};
 use crate::error::{Error, Result};
@@ -83,7 +83,9 @@ impl Compiled {
         let shared = Arc::new(Shared::default());
         let (store, start) = self.instantiate(&spec, &shared).await?;
         let create = began.elapsed();
-        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, start), slot);
+        let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);
+        let most = most.saturating_add(WATERMARK);
+        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, start), slot, most);
         if self.function.format.is_streaming() {
             channel.run();
             poll_fn(|cx| channel.poll_parked(cx)).await;

@@ -12,6 +12,9 @@ use std::task::Poll;
 /// Bytes of stdout that a guest may be ahead of its reader, unless a longer piece is expected.
 pub(super) const WATERMARK: usize = 64 << 10;
 
+/// Bytes of stdout's buffer that a resting sandbox keeps, part of its fixed overhead.
+const KEPT: usize = 16 << 10;
+
 /// What a guest and its sandbox share.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -26,7 +29,10 @@ pub(super) struct Io {
     input: VecDeque<Bytes>,
     closed: bool,
     pub(super) out: BytesMut,
+    /// What is expected, if that is more than the watermark.
     ahead: usize,
+    /// The largest piece since the last rest.
+    largest: usize,
     waits: Waits,
 }
 
@@ -49,17 +55,15 @@ impl Shared {
         self.io.lock()
     }
 
-    /// The guest in `fd_read`: ready where stdin has bytes or has ended. `true` if it had to wait.
-    pub(super) fn poll_read(&self, waited: &mut bool) -> Poll<bool> {
+    /// The guest in `fd_read`: ready where stdin has bytes or has ended.
+    pub(super) fn poll_read(&self) -> Poll<()> {
         let mut io = self.io.lock();
         if io.readable() {
             io.waits = Waits::No;
-            return Poll::Ready(*waited);
+            return Poll::Ready(());
         }
         io.waits = Waits::Read;
-        *waited = true;
-        // The request is served; what was refused during it killed nobody.
-        self.refused.store(false, Relaxed);
+        self.forget_refusal();
         Poll::Pending
     }
 
@@ -70,6 +74,7 @@ impl Shared {
             return Poll::Ready(());
         }
         io.waits = Waits::Poll;
+        self.forget_refusal();
         Poll::Pending
     }
 
@@ -98,6 +103,11 @@ impl Shared {
         self.refused.store(true, Relaxed);
     }
 
+    /// The request is served; what was refused during it killed nobody.
+    fn forget_refusal(&self) {
+        self.refused.store(false, Relaxed);
+    }
+
     pub(super) fn refused(&self) -> bool {
         self.refused.load(Relaxed)
     }
@@ -114,13 +124,8 @@ impl Io {
         self.closed = true;
     }
 
-    fn readable(&self) -> bool {
+    pub(super) fn readable(&self) -> bool {
         self.closed || !self.input.is_empty()
-    }
-
-    /// Whether stdin holds nothing more and hasn't ended.
-    pub(super) fn drained(&self) -> bool {
-        !self.readable()
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -160,7 +165,7 @@ impl Io {
     /// Before the guest is entered: what it waited for is to be said anew.
     pub(super) fn enter(&mut self) -> bool {
         let in_vain = match self.waits {
-            Waits::Read => self.drained(),
+            Waits::Read => !self.readable(),
             Waits::Room => self.room() == 0,
             Waits::No | Waits::Poll => false,
         };
@@ -172,14 +177,20 @@ impl Io {
 
     /// Whether the guest waits for more of stdin than there is.
     pub(super) fn parked(&self) -> bool {
-        matches!(self.waits, Waits::Read | Waits::Poll) && self.drained()
+        matches!(self.waits, Waits::Read | Waits::Poll) && !self.readable()
+    }
+
+    /// What has been written to stdout; `None` if nothing.
+    pub(super) fn piece(&mut self) -> Option<Bytes> {
+        self.largest = self.largest.max(self.out.len());
+        (!self.out.is_empty()).then(|| self.out.split().freeze())
     }
 
     /// At rest a large reply's buffer isn't kept: it would be memory that nobody is charged for.
     pub(super) fn rest(&mut self) {
-        if self.ahead > WATERMARK && self.out.is_empty() {
+        if self.largest.max(self.ahead) > KEPT && self.out.is_empty() {
             self.out = BytesMut::new();
         }
-        self.ahead = 0;
+        (self.ahead, self.largest) = (0, 0);
     }
 }

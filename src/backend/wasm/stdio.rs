@@ -80,18 +80,27 @@ pub(super) fn memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory>
 
 /// `fd_read` of stdin: parks until there are bytes, then takes what is there.
 pub(super) async fn read(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime::Result<i32> {
-    let mut waited = false;
-    if poll_fn(|_| caller.data_mut().shared.poll_read(&mut waited)).await {
+    let memory = memory(caller)?;
+    loop {
+        let (data, state) = memory.data_and_store_mut(&mut *caller);
+        if let Some(errno) = fill(data, &mut state.shared.io(), vectors) {
+            return Ok(errno);
+        }
+        poll_fn(|_| caller.data_mut().shared.poll_read()).await;
         // Epochs have passed while it was parked: without this it would yield at its first loop.
         caller.as_context_mut().set_epoch_deadline(1);
     }
-    let memory = memory(caller)?;
-    let (data, state) = memory.data_and_store_mut(caller);
-    let mut io = state.shared.io();
+}
+
+/// Copies what there is; `None` if that is nothing and stdin hasn't ended.
+fn fill(data: &mut [u8], io: &mut Io, vectors: Vectors) -> Option<i32> {
+    if !io.readable() {
+        return None;
+    }
     let mut total = 0;
     for index in 0..vectors.count {
         let Some(to) = vectors.range(data, index).and_then(|range| data.get_mut(range)) else {
-            return Ok(FAULT);
+            return Some(FAULT);
         };
         let (taken, wanted) = (io.take(to), to.len());
         total += taken;
@@ -99,8 +108,7 @@ pub(super) async fn read(caller: &mut Caller<'_, State>, vectors: Vectors) -> wa
             break;
         }
     }
-    drop(io);
-    Ok(vectors.answer(data, total))
+    Some(vectors.answer(data, total))
 }
 
 /// `fd_write` to stdout: takes all of it, waiting for its reader where that is more than there is room for.

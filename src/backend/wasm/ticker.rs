@@ -18,8 +18,9 @@ pub(super) struct Ticker {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
+    tick: Duration,
+    linger: u32,
     /// A guest was entered since the last tick.
     touched: AtomicBool,
     /// The thread sleeps, or is about to.
@@ -33,8 +34,21 @@ struct State {
 
 impl Ticker {
     pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
-        // It sleeps until the first guest is entered.
-        let state = Arc::new(State { asleep: AtomicBool::new(true), ..State::default() });
+        Self::start_with(engine, TICK, LINGER)
+    }
+
+    fn start_with(engine: &Engine, tick: Duration, linger: u32) -> std::io::Result<Self> {
+        let state = Arc::new(State {
+            tick,
+            linger,
+            touched: AtomicBool::new(false),
+            // It sleeps until the first guest is entered.
+            asleep: AtomicBool::new(true),
+            stop: AtomicBool::new(false),
+            ticks: AtomicU64::new(0),
+            lock: Mutex::new(()),
+            wake: Condvar::new(),
+        });
         let (of_thread, engine) = (Arc::clone(&state), engine.weak());
         std::thread::Builder::new().name("kiln-epoch".into()).spawn(move || of_thread.run(&engine))?;
         Ok(Self { state })
@@ -71,13 +85,13 @@ impl Drop for Ticker {
 
 impl State {
     fn run(&self, engine: &EngineWeak) {
-        let mut idle = LINGER;
+        let mut idle = self.linger;
         while !self.stop.load(SeqCst) {
-            if idle >= LINGER {
+            if idle >= self.linger {
                 self.sleep();
                 idle = 0;
             }
-            std::thread::sleep(TICK);
+            std::thread::sleep(self.tick);
             let Some(engine) = engine.upgrade() else { return };
             // Taken before the tick, so that whoever sets it from here on has the next tick still before it.
             idle = if self.touched.swap(false, SeqCst) { 0 } else { idle + 1 };
@@ -125,10 +139,6 @@ mod tests {
 
     #[test]
     fn it_ticks_after_each_touch_and_sleeps_after_that() {
-        let ticker = Ticker::start(&Engine::default()).unwrap();
-        assert_eq!(ticker.ticks(), 0);
-        // Its engine is gone at once here, so the thread ends instead of ticking.
-        ticker.touch();
         let engine = Engine::default();
         let ticker = Ticker::start(&engine).unwrap();
         for _ in 0..3 {
@@ -136,9 +146,31 @@ mod tests {
             let at_rest = comes_to_rest(&ticker);
             assert_eq!(ticker.ticks(), at_rest);
         }
-        let state = Arc::downgrade(&ticker.state);
-        drop(ticker);
-        while state.upgrade().is_some() {
+    }
+
+    #[test]
+    fn no_touch_is_missed_by_a_thread_about_to_sleep() {
+        let engine = Engine::default();
+        // It goes to sleep after each tick, so each touch meets it somewhere on its way there. A missed one hangs.
+        let ticker = Ticker::start_with(&engine, Duration::ZERO, 0).unwrap();
+        for _ in 0..200_000 {
+            ticks_on(&ticker);
+        }
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_handle_or_its_engine() {
+        let (engine, gone) = (Engine::default(), Engine::default());
+        let ticker = Ticker::start(&engine).unwrap();
+        let of_gone = Ticker::start(&gone).unwrap();
+        drop(gone);
+        of_gone.touch();
+        let states = [Arc::downgrade(&ticker.state), Arc::downgrade(&of_gone.state)];
+        while states[1].strong_count() > 1 {
+            std::thread::yield_now();
+        }
+        drop((ticker, of_gone));
+        while states.iter().any(|state| state.strong_count() > 0) {
             std::thread::yield_now();
         }
     }

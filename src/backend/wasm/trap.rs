@@ -1,6 +1,8 @@
 //! Why a guest ended, in Kiln's words.
 
+use super::wasi::HANDLES;
 use crate::backend::Exit;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -22,6 +24,7 @@ pub(super) fn exit(result: wasmtime::Result<()>, refused: bool) -> Exit {
 pub(super) fn reason(error: &wasmtime::Error) -> String {
     let mut text = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
+        None if error.root_cause().is::<ResourceTableError>() => format!("more than {HANDLES} files open"),
         None => error.root_cause().to_string(),
     };
     if let Some(rest) = text.strip_prefix("wasm trap: ") {

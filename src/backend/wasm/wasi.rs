@@ -8,7 +8,10 @@ use crate::function::Function;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder, WasiView};
+
+/// Files, directories and what is polled, open at once in one instance: file descriptors are the whole host's.
+pub(super) const HANDLES: usize = 256;
 
 /// The context of one instance. `env` is added to the function's own; the last of a name wins.
 pub(super) fn context<'a>(
@@ -31,5 +34,7 @@ pub(super) fn context<'a>(
             Error::failed(format!("directory {} can't be opened: {error}", dir.host.display()))
         })?;
     }
-    Ok(builder.build_p1())
+    let mut wasi = builder.build_p1();
+    wasi.ctx().table.set_max_capacity(HANDLES);
+    Ok(wasi)
 }

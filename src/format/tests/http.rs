@@ -210,6 +210,21 @@ fn what_is_too_much_is_refused_with_its_figure() {
 }
 
 #[test]
+fn a_long_head_reads_the_same_byte_by_byte() {
+    let value = "v".repeat(90);
+    let headers: Vec<_> = (0..100).map(|n| (format!("X-{n}"), value.clone())).collect();
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let reply = format!("{OK}{lines}Content-Length: 2\r\n\r\nok\n");
+    assert!(reply.len() > 9_000);
+    let whole = Verdict::Answer(Ok(Reply { status: 200, headers, body: "ok".into() }), false);
+    assert_eq!(read(&reply), whole);
+    let mut session = Session::new(Format::Http);
+    session.encode(&call()).unwrap();
+    let drops = reply.bytes().map(|byte| Bytes::copy_from_slice(&[byte]));
+    assert_eq!(feed(&mut session, drops), whole);
+}
+
+#[test]
 fn an_end_in_the_middle_says_how_far_it_came() {
     for (reply, what) in [
         ("", "after 0 bytes of its head"),

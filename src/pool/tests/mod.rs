@@ -1,0 +1,1 @@
+//! The pool, driven through its events alone.
