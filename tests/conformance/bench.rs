@@ -23,7 +23,7 @@ pub struct Bench {
 }
 
 /// Runs one case in one format on one subject.
-pub fn run(name: &str, open: &Open, format: &str, case: impl AsyncFnOnce(&mut Bench)) {
+pub fn run(name: &'static str, open: &Open, format: &str, case: impl AsyncFnOnce(&mut Bench)) {
     let format = Format::ALL.into_iter().find(|each| each.as_str() == format).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

@@ -5,6 +5,7 @@
 //! containers. The table below has every case; where one makes no sense in a format, it says why. After each case the
 //! host is drained, and nothing may be left: neither in the pool's figures nor at the backend.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(unreachable_pub, reason = "nothing of a test binary is reachable")]
 
 mod bench;
 mod cases;

@@ -1,6 +1,7 @@
 //! What goes in comes out: every size, every byte, and nothing of stderr.
 
 use crate::bench::Bench;
+use bytes::Bytes;
 use kiln::function::MIB;
 use kiln::{ErrorKind, Format};
 
@@ -21,16 +22,22 @@ pub async fn every_size(bench: &mut Bench) {
 pub async fn every_byte(bench: &mut Bench) {
     bench.deploy(bench.echo("echo")).await;
     let every: Vec<u8> = (0..=255).cycle().take(256 * 300).collect();
-    let bodies: [&[u8]; 6] = [
-        &every,
-        b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"{\"body\":\"\"}\n",
-        b"\0\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0",
-        b"\n",
-        b"\xff\xfe\0",
+    let bodies = [
+        Bytes::from(every),
+        Bytes::from_static(b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        Bytes::from_static(b"{\"body\":\"\"}\n"),
+        Bytes::from_static(b"\0\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0"),
+        Bytes::from_static(b"\n"),
+        Bytes::from_static(b"\xff\xfe\0"),
     ];
     for body in bodies {
-        assert!(bench.reply("echo", "/", body).await.body == body, "{:?}", &body[..body.len().min(64)]);
+        let came = bench.reply("echo", "/", body.clone()).await.body;
+        assert!(
+            came == body,
+            "{:?} came back as {:?}",
+            &body[..body.len().min(64)],
+            &came[..came.len().min(64)]
+        );
     }
 }
 
