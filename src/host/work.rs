@@ -11,7 +11,7 @@ use crate::function::MIB;
 use crate::pool::{SandboxId, Time};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 impl Shared {
     /// An event for the pool, and what follows from it.
@@ -56,7 +56,7 @@ impl Shared {
     pub(super) fn begin(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
         // The task polls it again, and so puts its own waker in the place of this one.
-        if let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.runtime.spawn(future);
         }
     }

@@ -28,7 +28,7 @@ impl Pool {
             return 0;
         };
         // A warm start costs next to nothing beside any cold one. Fixed point: 20 bits below a nanosecond for a byte.
-        let saved = u128::from(function.frequency) * function.cold.as_nanos() << 20;
+        let saved = (u128::from(function.frequency) * function.cold.as_nanos()) << 20;
         let share = u128::from(sandbox.rest.max(1)) * u128::from(function.live.max(1));
         self.clock.saturating_add(u64::try_from(saved / share).unwrap_or(u64::MAX))
     }

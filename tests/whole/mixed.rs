@@ -23,7 +23,7 @@ async fn a_mixed_load_stays_within_one_budget() {
     let mut manifest = format!("[host]\nmemory = \"{}MiB\"\nid = \"mixed-load-test\"\n", BUDGET >> 20);
     let module = fixture("echo/echo.wasm");
     for (rank, size) in SIZES.iter().enumerate() {
-        let code = if rank % 2 == 0 {
+        let code = if rank.is_multiple_of(2) {
             format!("wasm = {module:?}")
         } else {
             "image = \"kiln-fixture-echo:1\"".into()
@@ -55,7 +55,7 @@ async fn a_mixed_load_stays_within_one_budget() {
                         http.try_post(&format!("/r/f{rank}"), body.clone()).await.expect("an answer");
                     assert_eq!(answer.status, 200, "f{rank}: {}", answer.text());
                     assert_eq!(answer.text(), body, "its own reply, and no other's");
-                    let backend = if rank % 2 == 0 { "wasm" } else { "docker" };
+                    let backend = if rank.is_multiple_of(2) { "wasm" } else { "docker" };
                     assert_eq!(answer.header("kiln-backend"), backend);
                     let start = answer.header("kiln-start").to_owned();
                     *starts.entry((backend.to_owned(), start)).or_default() += 1;
