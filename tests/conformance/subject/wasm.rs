@@ -15,11 +15,13 @@ struct WasmSubject {
 }
 
 fn backend() -> Wasm {
-    let mut config = WasmConfig::default();
-    // Shared by all tests of all runs, so that each module is compiled once.
-    config.cache_dir = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance-wasm"));
-    // Each test has an engine of its own, and they share the machine's address space.
-    config.max_instances = Some(64);
+    let config = WasmConfig {
+        // Shared by all tests of all runs, so that each module is compiled once.
+        cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance-wasm")),
+        // Each test has an engine of its own, and they share the machine's address space.
+        max_instances: Some(64),
+        ..WasmConfig::default()
+    };
     Wasm::new(config).unwrap()
 }
 
