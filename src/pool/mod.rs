@@ -1,5 +1,7 @@
 //! Decides which sandbox serves which job, what is started, paused, evicted and removed. Pure: no I/O, no clock.
 
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use types::*;
