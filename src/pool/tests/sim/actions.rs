@@ -40,7 +40,10 @@ impl Sim {
                 let job = it.queue.get(coming).copied();
                 let job = job.expect("a sandbox is started for a job that has none coming");
                 let live = self.of(function).filter(|it| it.state != State::Removing).count();
-                assert!(live < it.spec.max_sandboxes as usize, "{function:?} gets more sandboxes than it may");
+                assert!(
+                    live < it.spec.max_sandboxes as usize,
+                    "{function:?} gets more sandboxes than it may"
+                );
                 self.served.push(Served { order: self.order(job), function });
                 (Some(function), it.spec.memory)
             }
@@ -94,9 +97,17 @@ impl Sim {
             Start::Cold | Start::Recreated => assert!(fresh && !untaken, "cold, but it was up before"),
             Start::Prewarmed | Start::RecreatedPrewarm => assert!(untaken, "prewarmed, but it was taken"),
         }
-        assert!(matches!(sandbox.state, State::Warm | State::Prewarmed), "assigned while {:?}", sandbox.state);
+        assert!(
+            matches!(sandbox.state, State::Warm | State::Prewarmed),
+            "assigned while {:?}",
+            sandbox.state
+        );
         if let Target::Prewarm(kind, memory) = sandbox.target {
-            assert_eq!((spec.kind, spec.memory), (Some(kind), memory), "a prewarmed one is an exact match (W8)");
+            assert_eq!(
+                (spec.kind, spec.memory),
+                (Some(kind), memory),
+                "a prewarmed one is an exact match (W8)"
+            );
         }
         assert!(untaken || sandbox.function == Some(function), "a sandbox is never shared (W2)");
         assert!(sandbox.active.len() < spec.concurrency as usize, "more jobs than its concurrency");

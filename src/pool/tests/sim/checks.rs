@@ -30,7 +30,11 @@ impl Sim {
     pub(super) fn check(&mut self, sensible: bool) {
         let figures = self.pool.figures();
         if !sensible {
-            assert!(self.actions.is_empty(), "the pool acts on what it should ignore (D6): {:?}", self.actions);
+            assert!(
+                self.actions.is_empty(),
+                "the pool acts on what it should ignore (D6): {:?}",
+                self.actions
+            );
             assert_eq!(figures, self.before, "the pool changes by what it should ignore (D6)");
             return;
         }
@@ -84,10 +88,14 @@ impl Sim {
             if untaken && let Target::Prewarm(kind, memory) = it.target {
                 let charge = if config.prewarm_outside_budget { 0 } else { it.rest };
                 match it.state {
-                    State::Removing => (sums.removing, sums.removing_memory) =
-                        (sums.removing + 1, sums.removing_memory + charge),
-                    _ => (sums.prewarmed, sums.prewarmed_memory) =
-                        (sums.prewarmed + 1, sums.prewarmed_memory + charge),
+                    State::Removing => {
+                        (sums.removing, sums.removing_memory) =
+                            (sums.removing + 1, sums.removing_memory + charge)
+                    }
+                    _ => {
+                        (sums.prewarmed, sums.prewarmed_memory) =
+                            (sums.prewarmed + 1, sums.prewarmed_memory + charge)
+                    }
                 }
                 let Some(entry) = entries.iter_mut().find(|e| (e.kind, e.memory) == (kind, memory)) else {
                     continue;
@@ -98,7 +106,8 @@ impl Sim {
                         entry.have += 1;
                         entry.starting += u32::from(state == State::Starting);
                         if state == State::Prewarmed && !it.doomed {
-                            entry.least_rest = Some(entry.least_rest.map_or(it.rest, |rest| rest.min(it.rest)));
+                            entry.least_rest =
+                                Some(entry.least_rest.map_or(it.rest, |rest| rest.min(it.rest)));
                         }
                     }
                 }
@@ -161,9 +170,8 @@ impl Sim {
             let paused = tally.paused..=tally.paused + tally.pausing;
             assert!(paused.contains(&said.paused), "{id:?}: {} paused of {paused:?}", said.paused);
             tally.claimed = said.starting.checked_sub(tally.starting).expect("starting");
-            let starting = |kind| {
-                entries.iter().filter(move |it| it.kind == kind).map(|it| it.starting).sum::<u32>()
-            };
+            let starting =
+                |kind| entries.iter().filter(move |it| it.kind == kind).map(|it| it.starting).sum::<u32>();
             let claimable = it.spec.kind.map_or(0, starting);
             assert!(tally.claimed <= claimable, "{id:?}: more is claimed than starts");
             assert!(tally.live() <= it.spec.max_sandboxes, "{id:?}: more sandboxes than it may have");
@@ -172,7 +180,11 @@ impl Sim {
             let uncovered = it.queue.len().saturating_sub(tally.coming);
             let least = uncovered.saturating_sub(tally.claimed as usize * room);
             it.waiting = said.waiting as usize;
-            assert!((least..=uncovered).contains(&it.waiting), "{id:?}: {} wait, not {uncovered}", it.waiting);
+            assert!(
+                (least..=uncovered).contains(&it.waiting),
+                "{id:?}: {} wait, not {uncovered}",
+                it.waiting
+            );
             for job in it.queue.range(it.queue.len() - it.waiting..) {
                 if let Some(job) = jobs.get_mut(*job)
                     && !job.waited
@@ -221,7 +233,10 @@ impl Sim {
             let idle = it.idle_since + function.spec.idle_timeout;
             let pause = function.spec.pause_after.filter(|_| !it.paused).map(|after| it.idle_since + after);
             let due = pause.map_or(idle, |pause| pause.min(idle));
-            assert!(next.is_some_and(|next| next <= due), "{id:?} is due at {due:?}, the next tick at {next:?}");
+            assert!(
+                next.is_some_and(|next| next <= due),
+                "{id:?} is due at {due:?}, the next tick at {next:?}"
+            );
             if self.event == Event::Tick {
                 assert!(due > self.now, "{id:?} was due at {due:?}, and the tick left it");
             }
@@ -299,7 +314,10 @@ impl Sim {
         }
         let past = self.served.iter().find(|it| it.order > job.order && it.function != waiting.function);
         let Some(past) = past else { return };
-        panic!("{:?} of {:?} is overtaken after its patience by one of {:?}", waiting.job, waiting.function, past.function);
+        panic!(
+            "{:?} of {:?} is overtaken after its patience by one of {:?}",
+            waiting.job, waiting.function, past.function
+        );
     }
 
     fn check_head(&mut self, head: &Head, figures: &Figures, mixed: bool) {
@@ -314,7 +332,11 @@ impl Sim {
         if !mixed {
             assert!(need > free, "{:?} of {:?} needs {need}, {free} is free", head.job, head.function);
             let stalled = coming < need && coming + evictable >= need;
-            assert!(!stalled, "{:?} needs {need}: {coming} comes, {evictable} could, none is evicted", head.job);
+            assert!(
+                !stalled,
+                "{:?} needs {need}: {coming} comes, {evictable} could, none is evicted",
+                head.job
+            );
         }
         let earmark = Earmark { job: head.job, need: head.need };
         let lowered = matches!(self.event, Event::SetBudget(_));
@@ -325,7 +347,10 @@ impl Sim {
         if let Some(job) = self.jobs.get_mut(head.job) {
             job.short = true;
         }
-        assert!(signed(self.spec_of(head.function)) <= signed(figures.budget), "an impossible job waits (D5)");
+        assert!(
+            signed(self.spec_of(head.function)) <= signed(figures.budget),
+            "an impossible job waits (D5)"
+        );
     }
 
     /// Where nobody waits for memory, prewarm entries are full, or there is a reason (`SEEDS.md W16`).
@@ -339,9 +364,8 @@ impl Sim {
             let fits = self.config.prewarm_outside_budget || entry.memory <= room;
             let have = entry.have + entry.leaving;
             let owner = entry.owner.and_then(|id| self.functions.get(id));
-            let allowed = owner.is_none_or(|it| {
-                !it.retired && it.tally.live() + entry.have < it.spec.max_sandboxes
-            });
+            let allowed =
+                owner.is_none_or(|it| !it.retired && it.tally.live() + entry.have < it.spec.max_sandboxes);
             let due = have < entry.count && claimed == 0 && fits && allowed && !entry.backing_off;
             assert!(!due, "{:?} has {have} of {}, and room for more", entry.kind, entry.count);
         }

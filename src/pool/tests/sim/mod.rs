@@ -162,7 +162,8 @@ impl Sim {
         let now = self.now;
         match event {
             Event::Ready(id, charge) => {
-                let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state == State::Starting) else {
+                let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state == State::Starting)
+                else {
                     return false;
                 };
                 sandbox.rest = charge.min(sandbox.memory);
@@ -200,7 +201,8 @@ impl Sim {
                 sandbox.paused = true;
             }
             Event::Lost(id) => {
-                let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state != State::Removing) else {
+                let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state != State::Removing)
+                else {
                     return false;
                 };
                 sandbox.doomed = true;
