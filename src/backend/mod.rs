@@ -13,6 +13,8 @@
 pub mod docker;
 pub mod fake;
 mod logs;
+#[cfg(feature = "wasm")]
+pub mod wasm;
 
 pub use crate::invocation::Phases;
 pub use logs::Logs;

@@ -1,11 +1,41 @@
 //! How a request and a reply are written on a sandbox's stdin and stdout. Pure: bytes in, bytes out, no I/O.
 //!
 //! A [`Session`] lives as long as its sandbox: it writes each request and reads each reply, however it is cut in pieces.
+//!
+//! ```text
+//!              Call ─► encode ─► head, body ─► stdin
+//!   Reply, stray? ◄─── feed ◄──── pieces ◄──── stdout        idle: what comes between two exchanges
+//! ```
+//!
+//! One file speaks one format; they share what may pass between caller and function (`headers`), how a URL and
+//! a deadline are written (`text`), and how pieces become one body (`gather`).
+//!
+//! The bytes are those of `SEEDS.md`, "The formats on the wire". Beyond them:
+//! - The caller's headers lose hop-by-hop ones and every name that the host itself gives, whatever its case and
+//!   whether it is written with `-` or `_`; a name that isn't a token, or a value with a control character, is
+//!   refused as `InvalidInput`. Names are written as the seeds write them: `Content-Type`, not `content-type`.
+//! - Where an invocation has no URL, the one is written that it would have had: `http://localhost/r/<function><path>`.
+//! - The function's headers lose hop-by-hop ones and Content-Length: whoever passes the reply on frames it anew.
+//! - A breach is reported as its bytes come, not when time is up (`SEEDS.md E1`); what of an object only serde_json
+//!   can tell is reported at the end of it, and of a head of more than 4 KiB at the end of its line.
+
+mod chunked;
+mod fields;
+mod frame;
+mod gather;
+mod headers;
+mod http;
+mod json;
+mod oneshot;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use crate::error::{Error, Result};
 use crate::function::Format;
 use crate::invocation::{InvocationId, Reply};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::time::SystemTime;
 
 /// One request, as a format sees it.
@@ -65,38 +95,123 @@ pub enum Progress {
 #[error("{0}")]
 pub struct Broken(pub String);
 
+/// What each format does; [`Session`] sees to the order of calls and to poison.
+trait Wire: std::fmt::Debug + Send + Sync {
+    /// Writes a request, with `scratch` (empty) to write in, and makes ready for its reply. Unchanged after an error.
+    fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded>;
+    /// Takes bytes that no request asked for.
+    fn idle(&mut self, bytes: Bytes) -> Result<(), Broken>;
+    /// Reads a piece of the reply.
+    fn read(&mut self, piece: Bytes) -> Result<Progress, Broken>;
+    /// Stdout has ended while a reply was awaited.
+    fn end(&mut self) -> Result<Reply, Broken>;
+}
+
+/// The most of a written request's buffer that a session keeps for the next one, in bytes.
+const KEPT: usize = 16 << 10;
+
+/// Bytes that heads, trailers and metadata of one reply may take beside its body.
+const HEAD_LIMIT: usize = 64 << 10;
+
 /// One sandbox's side of a format.
 #[derive(Debug)]
 pub struct Session {
-    format: Format,
+    wire: Box<dyn Wire>,
+    /// Whether a request was written whose reply hasn't been read whole.
+    busy: bool,
+    /// Why nothing may be read or written any more.
+    poison: Option<Broken>,
+    scratch: BytesMut,
 }
 
 impl Session {
     /// The session of a new sandbox.
     pub fn new(format: Format) -> Self {
-        Self { format }
+        let wire: Box<dyn Wire> = match format {
+            Format::Default => Box::<oneshot::OneShot>::default(),
+            Format::Http => Box::<http::Http>::default(),
+            Format::Json => Box::<json::Json>::default(),
+            Format::Frame => Box::<frame::Frame>::default(),
+        };
+        Self { wire, busy: false, poison: None, scratch: BytesMut::new() }
     }
 
     /// Bytes that came while no request was under way: white space, a `ready` frame, or a breach.
+    ///
+    /// They are never taken for a reply, even if a request has been written since (`SEEDS.md E2`).
     pub fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
-        let _ = (bytes, self.format);
-        todo!()
+        self.sound()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let answer = self.wire.idle(bytes);
+        self.judged(answer)
     }
 
     /// Writes a request and makes ready for its reply. `InvalidInput` where the format can't carry it; the session is then unchanged.
     pub fn encode(&mut self, call: &Call<'_>) -> Result<Encoded> {
-        let _ = call;
-        todo!()
+        if let Err(Broken(why)) = self.sound() {
+            return Err(Error::internal(format!("a poisoned sandbox was given a request: {why}")));
+        }
+        if self.busy {
+            return Err(Error::internal("a sandbox was given a request before its last reply was read"));
+        }
+        headers::check(call)?;
+        self.scratch.clear();
+        let written = self.wire.write(call, &mut self.scratch);
+        if self.scratch.capacity() > KEPT || written.as_ref().is_ok_and(|written| written.head.len() > KEPT) {
+            // What is left of a large buffer shares its allocation.
+            self.scratch = BytesMut::new();
+        }
+        self.busy = written.is_ok();
+        written
     }
 
-    /// Reads a piece of the reply.
+    /// Reads a piece of the reply. Where none is awaited, the piece is idle.
     pub fn feed(&mut self, piece: Bytes) -> Result<Progress, Broken> {
-        let _ = piece;
-        todo!()
+        self.sound()?;
+        if !self.busy {
+            return self.idle(piece).map(|()| Progress::More(1));
+        }
+        if piece.is_empty() {
+            return Ok(Progress::More(1));
+        }
+        let answer = self.wire.read(piece);
+        if let Ok(Progress::Done { stray, .. }) = &answer {
+            self.busy = false;
+            if *stray {
+                self.poison = Some(Broken("bytes came after the reply".into()));
+            }
+        }
+        self.judged(answer)
     }
 
     /// Stdout has ended: the whole of a one-shot reply, or a breach.
     pub fn end(&mut self) -> Result<Reply, Broken> {
-        todo!()
+        self.sound()?;
+        let answer = if self.busy {
+            self.wire.end()
+        } else {
+            Err(Broken("stdout ended while no request was under way".into()))
+        };
+        self.poison = Some(Broken("stdout has ended".into()));
+        self.busy = false;
+        answer
+    }
+
+    fn sound(&self) -> Result<(), Broken> {
+        match &self.poison {
+            None => Ok(()),
+            Some(Broken(why)) => Err(Broken(format!("the stream is poisoned: {why}"))),
+        }
+    }
+
+    /// Passes an answer on, and remembers a breach.
+    fn judged<T>(&mut self, answer: Result<T, Broken>) -> Result<T, Broken> {
+        if let Err(broken) = &answer {
+            self.poison = Some(broken.clone());
+            self.busy = false;
+        }
+        answer
     }
 }

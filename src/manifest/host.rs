@@ -33,6 +33,26 @@ pub struct HostSettings {
     pub prewarm_outside_budget: Option<bool>,
 }
 
+impl HostSettings {
+    /// The keys whose values differ between two.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("memory", self.memory != other.memory),
+            ("listen", self.listen != other.listen),
+            ("patience", self.patience != other.patience),
+            ("policy", self.policy != other.policy),
+            ("max_waiting", self.max_waiting != other.max_waiting),
+            ("max_wait", self.max_wait != other.max_wait),
+            ("max_body", self.max_body != other.max_body),
+            ("cache_dir", self.cache_dir != other.cache_dir),
+            ("docker_host", self.docker_host != other.docker_host),
+            ("id", self.id != other.id),
+            ("prewarm.outside_budget", self.prewarm_outside_budget != other.prewarm_outside_budget),
+        ];
+        keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
 pub(super) fn read(mut section: Section<'_>, folder: &Path) -> HostSettings {
     let mut prewarm = section.table("prewarm");
     let settings = HostSettings {

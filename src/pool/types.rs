@@ -273,3 +273,18 @@ pub struct Figures {
     /// Sandboxes evicted.
     pub evicted: u64,
 }
+
+/// One function in figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionFigures {
+    /// Sandboxes that run a job.
+    pub active: u32,
+    /// Warm sandboxes that run none, paused ones included.
+    pub idle: u32,
+    /// Of those, the paused ones.
+    pub paused: u32,
+    /// Sandboxes being started for its jobs.
+    pub starting: u32,
+    /// Jobs that wait.
+    pub waiting: u32,
+}

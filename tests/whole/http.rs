@@ -36,7 +36,8 @@ impl Http {
     }
 
     pub async fn try_post(&self, path: &str, body: impl Into<Bytes>) -> Result<Answer, String> {
-        let request = hyper::Request::post(format!("{}{path}", self.base)).body(Full::new(body.into())).unwrap();
+        let request =
+            hyper::Request::post(format!("{}{path}", self.base)).body(Full::new(body.into())).unwrap();
         let response = self.client.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
@@ -51,6 +52,10 @@ impl Http {
         let request = hyper::Request::get(format!("{}{path}", self.base)).body(Full::default()).unwrap();
         let response = self.client.request(request).await.unwrap();
         let (head, body) = response.into_parts();
-        Answer { status: head.status.as_u16(), headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
     }
 }

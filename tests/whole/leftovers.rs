@@ -1,6 +1,6 @@
 //! What a killed host leaves behind is gone after the next start, and nothing of anybody else's.
 
-use crate::docker::{self, docker_or_skip};
+use crate::engine::{containers_of, engine_or_skip};
 use crate::serve::Serve;
 use std::time::Duration;
 
@@ -9,31 +9,36 @@ const MANIFEST: &str = "[host]\nid = \"leftovers-test\"\n\
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leftovers_of_a_killed_host_are_removed_and_no_others() {
-    let Some(engine) = docker_or_skip("leftovers_of_a_killed_host_are_removed_and_no_others").await else { return };
+    let Some(engine) = engine_or_skip("leftovers_of_a_killed_host_are_removed_and_no_others").await else {
+        return;
+    };
     let others = Serve::new(&MANIFEST.replace("leftovers-test", "leftovers-other-test"));
     assert_eq!(others.http.post("/r/echo", "x").await.status, 200);
-    let of_others = docker::containers_of(&engine, "leftovers-other-test").await.len();
+    let of_others = containers_of(&engine.client, "leftovers-other-test").await.len();
     assert!(of_others > 0);
 
     let mut first = Serve::new(MANIFEST);
     assert_eq!(first.http.post("/r/echo", "x").await.status, 200);
     first.kill();
-    assert!(!docker::containers_of(&engine, "leftovers-test").await.is_empty(), "kill -9 leaves containers behind");
+    assert!(
+        !containers_of(&engine.client, "leftovers-test").await.is_empty(),
+        "kill -9 leaves containers behind"
+    );
 
     // The second life has no function, so whatever carries its label is a leftover.
     let second = Serve::new("[host]\nid = \"leftovers-test\"\n");
     let mut left = usize::MAX;
     for _ in 0..200 {
-        left = docker::containers_of(&engine, "leftovers-test").await.len();
+        left = containers_of(&engine.client, "leftovers-test").await.len();
         if left == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(left, 0, "the leftovers are gone");
-    let now = docker::containers_of(&engine, "leftovers-other-test").await.len();
+    let now = containers_of(&engine.client, "leftovers-other-test").await.len();
     assert!(now >= of_others, "those of the other host are not: {now} of {of_others}");
     assert_eq!(second.terminate(), Some(0));
     assert_eq!(others.terminate(), Some(0));
-    assert!(docker::containers_of(&engine, "leftovers-other-test").await.is_empty());
+    assert!(containers_of(&engine.client, "leftovers-other-test").await.is_empty());
 }

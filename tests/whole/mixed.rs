@@ -1,7 +1,7 @@
 //! One budget for modules and containers under a mixed load: 20 functions, Zipf, 20,000 requests. None is lost, none gets
 //! another's reply, the budget holds in the books and on the machine.
 
-use crate::docker::{self, docker_or_skip};
+use crate::engine::{containers_of, engine_or_skip};
 use crate::serve::{Serve, fixture};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -19,18 +19,26 @@ const SIZES: [u64; 20] = [8, 16, 16, 32, 32, 48, 64, 64, 8, 32, 24, 128, 48, 16,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mixed_load_stays_within_one_budget() {
-    let Some(engine) = docker_or_skip("a_mixed_load_stays_within_one_budget").await else { return };
+    let Some(engine) = engine_or_skip("a_mixed_load_stays_within_one_budget").await else { return };
     let mut manifest = format!("[host]\nmemory = \"{}MiB\"\nid = \"mixed-load-test\"\n", BUDGET >> 20);
     let module = fixture("echo/echo.wasm");
     for (rank, size) in SIZES.iter().enumerate() {
-        let code = if rank % 2 == 0 { format!("wasm = {module:?}") } else { "image = \"kiln-fixture-echo:1\"".into() };
-        writeln!(manifest, "[function.f{rank}]\n{code}\nformat = \"frame\"\nmemory = \"{size}MiB\"\ntimeout = \"60s\"").unwrap();
+        let code = if rank % 2 == 0 {
+            format!("wasm = {module:?}")
+        } else {
+            "image = \"kiln-fixture-echo:1\"".into()
+        };
+        writeln!(
+            manifest,
+            "[function.f{rank}]\n{code}\nformat = \"frame\"\nmemory = \"{size}MiB\"\ntimeout = \"60s\""
+        )
+        .unwrap();
     }
     let serve = Serve::new(&manifest);
 
     let done = Arc::new(AtomicBool::new(false));
     let engine_peak = Arc::new(AtomicU64::new(0));
-    let watch_engine = tokio::spawn(watch_engine(engine.clone(), done.clone(), engine_peak.clone()));
+    let watch_engine = tokio::spawn(watch_engine(engine.client.clone(), done.clone(), engine_peak.clone()));
     let watch_books = tokio::spawn(watch_books(serve.http.clone(), done.clone()));
 
     let next = Arc::new(AtomicU64::new(0));
@@ -43,7 +51,8 @@ async fn a_mixed_load_stays_within_one_budget() {
                 while next.fetch_add(1, Ordering::Relaxed) < REQUESTS {
                     let rank = zipf(&mut random);
                     let body = format!("caller {caller}, function {rank}, {:x}", random.random::<u64>());
-                    let answer = http.try_post(&format!("/r/f{rank}"), body.clone()).await.expect("an answer");
+                    let answer =
+                        http.try_post(&format!("/r/f{rank}"), body.clone()).await.expect("an answer");
                     assert_eq!(answer.status, 200, "f{rank}: {}", answer.text());
                     assert_eq!(answer.text(), body, "its own reply, and no other's");
                     let backend = if rank % 2 == 0 { "wasm" } else { "docker" };
@@ -66,11 +75,13 @@ async fn a_mixed_load_stays_within_one_budget() {
     watch_engine.await.unwrap();
     let mut starts: Vec<_> = starts.into_iter().collect();
     starts.sort();
-    println!("starts: {starts:?}; peak charged {books_peak}, peak of the engine {engine_peak:?}, of {BUDGET} bytes");
+    println!(
+        "starts: {starts:?}; peak charged {books_peak}, peak of the engine {engine_peak:?}, of {BUDGET} bytes"
+    );
     assert_eq!(starts.iter().map(|(_, count)| count).sum::<u64>(), REQUESTS);
     assert!(engine_peak.load(Ordering::Relaxed) > 0, "containers were seen");
     assert_eq!(serve.terminate(), Some(0));
-    assert_eq!(memory_of_containers(&engine).await, 0, "no container is left behind");
+    assert_eq!(memory_of_containers(&engine.client).await, 0, "no container is left behind");
 }
 
 /// A function's rank, each drawn in proportion to 1 / (rank + 1).
@@ -97,8 +108,11 @@ async fn watch_engine(engine: bollard::Docker, done: Arc<AtomicBool>, peak: Arc<
 }
 
 async fn memory_of_containers(engine: &bollard::Docker) -> u64 {
-    let containers = docker::containers_of(engine, "mixed-load-test").await;
-    containers.iter().map(|function| SIZES[function.trim_start_matches('f').parse::<usize>().unwrap()] << 20).sum()
+    let containers = containers_of(engine, "mixed-load-test").await;
+    containers
+        .iter()
+        .map(|function| SIZES[function.trim_start_matches('f').parse::<usize>().unwrap()] << 20)
+        .sum()
 }
 
 /// Kiln's own word on what is charged, again and again.
@@ -106,7 +120,10 @@ async fn watch_books(http: crate::http::Http, done: Arc<AtomicBool>) -> u64 {
     let mut peak = 0;
     while !done.load(Ordering::Relaxed) {
         let metrics = http.get("/metrics").await.text();
-        let charged = metrics.lines().find_map(|line| line.strip_prefix("kiln_pool_charged_bytes ")).expect("the gauge");
+        let charged = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("kiln_pool_charged_bytes "))
+            .expect("the gauge");
         let charged: u64 = charged.parse().unwrap();
         assert!(charged <= BUDGET, "{charged} bytes are charged, of {BUDGET}");
         peak = peak.max(charged);

@@ -1,6 +1,6 @@
 //! `Kiln-Start` tells the truth: one function of each backend through every start kind (`SEEDS.md W9`).
 
-use crate::docker::docker_or_skip;
+use crate::engine::engine_or_skip;
 use crate::serve::{Serve, fixture};
 use std::time::Duration;
 
@@ -52,7 +52,9 @@ async fn every_start_kind(backend: &str) {
     assert_eq!(start(&serve, "ahead").await, "warm");
     drop(serve);
 
-    let serve = Serve::new(&format!("[function.ahead]\n{code}\nformat = \"frame\"\nmemory = \"64MiB\"\nprewarm = 1\n"));
+    let serve = Serve::new(&format!(
+        "[function.ahead]\n{code}\nformat = \"frame\"\nmemory = \"64MiB\"\nprewarm = 1\n"
+    ));
     prewarmed(&serve, 1).await;
     assert_eq!(start(&serve, "ahead").await, "prewarmed");
     assert_eq!(start(&serve, "ahead").await, "warm");
@@ -65,6 +67,6 @@ async fn every_start_kind_on_wasm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_start_kind_on_docker() {
-    let Some(_docker) = docker_or_skip("every_start_kind_on_docker").await else { return };
+    let Some(_docker) = engine_or_skip("every_start_kind_on_docker").await else { return };
     every_start_kind("docker").await;
 }

@@ -1,6 +1,6 @@
 //! The main job: the same photo, the same bytes back, from a module and from an image.
 
-use crate::docker::docker_or_skip;
+use crate::engine::engine_or_skip;
 use crate::serve::{Serve, fixture};
 use std::time::Duration;
 
@@ -28,7 +28,10 @@ async fn a_module_makes_a_real_thumbnail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_line_serves_the_same_bytes_from_a_container() {
-    let Some(_docker) = docker_or_skip("one_changed_line_serves_the_same_bytes_from_a_container").await else { return };
+    let Some(_docker) = engine_or_skip("one_changed_line_serves_the_same_bytes_from_a_container").await
+    else {
+        return;
+    };
     let serve = Serve::new(&manifest("wasm"));
     let photo = std::fs::read(fixture("thumbnail/photo.jpg")).unwrap();
     let from_wasm = serve.http.post("/r/thumbnail", photo.clone()).await;

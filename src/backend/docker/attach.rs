@@ -45,6 +45,11 @@ impl Attach {
         self.link = Some(link);
     }
 
+    /// Hangs up. An engine can't end a container while somebody is attached to it and doesn't read.
+    pub(super) fn disconnect(&mut self) {
+        self.link = None;
+    }
+
     /// Whether stdout has ended or failed, as far as that can be told without waiting.
     pub(super) fn has_ended(&mut self) -> bool {
         while self.link.is_some() && self.ahead.len() < AHEAD {

@@ -7,7 +7,7 @@ use super::program::Declared;
 use crate::error::{Error, Result};
 use crate::function::{Dir, Function};
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -49,6 +49,8 @@ pub(super) fn body(
         // host died sees the end of its stdin.
         stdin_once: Some(true),
         tty: Some(false),
+        // The image's own check would run beside the function, at its expense.
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
         host_config: Some(host_config(declared)),
         ..Default::default()
     }

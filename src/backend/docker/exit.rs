@@ -2,19 +2,25 @@
 //!
 //! The engine reports one number, as a shell does: 128 + n where signal n ended the process. A program that exits
 //! with such a code by itself looks the same; Kiln reads 129 to 159 as signals, since programs seldom choose them.
+//!
+//! Out of memory is what the engine calls so, and what must have been: process 1 of a container can't be killed from
+//! within, so where it ended by SIGKILL and the engine knows of nobody who sent that, the kernel did. (One of eight
+//! times, an engine 20.10 on cgroup v1 misses the kernel's message.)
 
 use super::connect::{Engine, Fault};
 use crate::backend::Exit;
 use bollard::errors::Error as Failure;
 use bollard::models::{ContainerState, ContainerStateStatusEnum as Status};
-use bollard::query_parameters::WaitContainerOptionsBuilder;
+use bollard::query_parameters::{EventsOptionsBuilder, WaitContainerOptionsBuilder};
 use futures_util::StreamExt;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
 
-/// What a process ends with that SIGKILL ended, which is how the kernel ends one that is out of memory.
-const KILLED: i64 = 128 + 9;
-/// How much later than the exit itself its cause may be known: the kernel reports the two apart.
-const CAUSE: Duration = Duration::from_millis(100);
+/// How the kernel ends a process that is out of memory.
+const SIGKILL: i32 = 9;
+/// How much later than an exit the engine may know who caused it.
+const CAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until a container has ended, and says why.
 pub(super) async fn wait(engine: &Engine, id: &str) -> Exit {
@@ -25,25 +31,58 @@ pub(super) async fn wait(engine: &Engine, id: &str) -> Exit {
             Err(fault) => return lost(engine, fault),
         }
         // Looked at again at least so often: an engine that hangs is found out by that.
-        if !matches!(tokio::time::timeout(engine.quick, stopped(engine, id)).await, Ok(true)) {
+        if !matches!(timeout(engine.quick, stopped(engine, id)).await, Ok(true)) {
             tokio::time::sleep(CAUSE).await;
         }
     }
 }
 
 /// Why a container ended; `None` while it runs.
-pub(super) async fn look(engine: &Engine, id: &str) -> Result<Option<Exit>, Fault> {
-    let state = inspect(engine, id).await?;
-    let exit = reason(&state);
-    if exit.is_some() && state.exit_code == Some(KILLED) && state.oom_killed != Some(true) {
-        tokio::time::sleep(CAUSE).await;
-        return Ok(reason(&inspect(engine, id).await?));
+async fn look(engine: &Engine, id: &str) -> Result<Option<Exit>, Fault> {
+    let answer = engine.call(engine.quick, async |client| client.inspect_container(id, None).await).await?;
+    let exit = reason(&answer.state.unwrap_or_default());
+    if exit == Some(Exit::Signal(SIGKILL)) && was_killed(engine, id).await == Some(false) {
+        return Ok(Some(Exit::OutOfMemory));
     }
     Ok(exit)
 }
 
+/// Whether the engine remembers that somebody had it kill a container; `None` if it doesn't say.
+async fn was_killed(engine: &Engine, id: &str) -> Option<bool> {
+    tokio::time::sleep(CAUSE).await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let filters = HashMap::from([("container", vec![id]), ("event", vec!["kill"])]);
+    let options = EventsOptionsBuilder::default()
+        .since("1")
+        .until(&format!("{}.{:09}", now.as_secs(), now.subsec_nanos()))
+        .filters(&filters)
+        .build();
+    let client = engine.client().ok()?;
+    let mut events = client.events(Some(options));
+    match timeout(engine.quick, events.next()).await {
+        Ok(Some(Ok(_))) => Some(true),
+        Ok(None) => Some(false),
+        Ok(Some(Err(_))) | Err(_) => None,
+    }
+}
+
+/// Why a container has ended, for whoever removes it: `Killed` if it runs until then.
+pub(super) async fn so_far(engine: &Engine, id: &str) -> Exit {
+    match look(engine, id).await {
+        Ok(exit) => exit.unwrap_or(Exit::Killed),
+        Err(fault) => lost(engine, fault),
+    }
+}
+
+/// Completes when a container has ended by itself, or can't be told to live any more.
+pub(super) async fn ended(engine: &Engine, id: &str) {
+    while !stopped(engine, id).await && matches!(look(engine, id).await, Ok(None)) {
+        tokio::time::sleep(CAUSE).await;
+    }
+}
+
 /// Completes when a container has ended; true if the engine said so, false if the engine went away.
-pub(super) async fn stopped(engine: &Engine, id: &str) -> bool {
+async fn stopped(engine: &Engine, id: &str) -> bool {
     let Ok(client) = engine.client() else { return false };
     let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
     let mut answers = std::pin::pin!(client.wait_container(id, Some(options)));
@@ -53,11 +92,6 @@ pub(super) async fn stopped(engine: &Engine, id: &str) -> bool {
         Some(Err(Failure::DockerResponseServerError { status_code: 404, .. })) => true,
         Some(Err(_)) | None => false,
     }
-}
-
-async fn inspect(engine: &Engine, id: &str) -> Result<ContainerState, Fault> {
-    let answer = engine.call(engine.quick, async |client| client.inspect_container(id, None).await).await?;
-    Ok(answer.state.unwrap_or_default())
 }
 
 fn reason(state: &ContainerState) -> Option<Exit> {

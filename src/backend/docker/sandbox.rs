@@ -1,7 +1,6 @@
 //! One container as a sandbox.
 
 use super::attach::Attach;
-use super::connect::Fault;
 use super::exit;
 use super::program::Declared;
 use super::reap::Container;
@@ -42,7 +41,7 @@ impl Contained {
         self.container.as_ref().ok_or_else(|| Error::internal("a container is used before it is launched"))
     }
 
-    /// Why it ended if it has; `Killed` if it still runs, or if nobody can say any more.
+    /// Why it ended if it has; `Killed` if it still runs.
     async fn exit_so_far(&mut self, container: &Container) -> Exit {
         if let Some(exit) = self.exit.take() {
             return exit;
@@ -50,7 +49,7 @@ impl Contained {
         if !self.attach.has_ended() {
             return Exit::Killed;
         }
-        exit::look(self.declared.engine(), container.id()).await.ok().flatten().unwrap_or(Exit::Killed)
+        exit::so_far(self.declared.engine(), container.id()).await
     }
 }
 
@@ -77,7 +76,7 @@ impl Sandbox for Contained {
     async fn resume(&mut self) -> Result<()> {
         let (engine, id) = (self.declared.engine(), self.container()?.id());
         let answer = engine.call(engine.quick, async |client| client.unpause_container(id).await).await;
-        answer.map_err(|fault: Fault| engine.refused("resume a container", fault))
+        answer.map_err(|fault| engine.refused("resume a container", fault))
     }
 
     async fn exit(&mut self) -> Exit {
@@ -104,14 +103,13 @@ impl Sandbox for Contained {
         let id = self.container.as_ref()?.id().to_owned();
         let engine = self.declared.engine().clone();
         // An engine that went away took the attached connection with it: the sandbox is of no use either way.
-        Some(Box::pin(async move {
-            exit::stopped(&engine, &id).await;
-        }))
+        Some(Box::pin(async move { exit::ended(&engine, &id).await }))
     }
 
     async fn remove(mut self: Box<Self>) -> Exit {
         let Some(container) = self.container.take() else { return Exit::Killed };
         let exit = self.exit_so_far(&container).await;
+        self.attach.disconnect();
         container.remove().await;
         exit
     }

@@ -36,7 +36,7 @@
 //! | `faulty` | `/exit/<code>`, `/trap`, `/signal/<n>` | ends so |
 //! | | `/loop`, `/silence` | never answers |
 //! | | `/hog` | takes memory until it has none |
-//! | | `/flood` | writes to stdout without end |
+//! | | `/flood` | begins a reply that never ends |
 //! | | `/stray` | a reply, then bytes that don't belong there |
 //! | | `/double` | its reply twice |
 //! | | `/late/<ms>` | its reply after that time |
@@ -45,7 +45,7 @@
 //! | | `/half` | half a reply, then exit 0 |
 //! | | `/wrong-id` | another request's id (`frame`) |
 //! | | `/error/<text>` | the function's own error |
-//! | | all others | `ok` |
+//! | | all others | the reply's body is the request's |
 //!
 //! Both heed `KILN_INIT_LOG=<text>` and `KILN_INIT_MS=<n>` in their environment as they start, and `faulty` also
 //! `KILN_INIT=exit|trap|loop|hog`.

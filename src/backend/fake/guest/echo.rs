@@ -1,7 +1,7 @@
 //! A well-behaved function: it answers with its request, or with what it knows of itself.
 
 use super::Setup;
-use super::wire::{Reply, Request};
+use super::wire::{Reply, Request, header};
 use crate::backend::Exit;
 use crate::backend::fake::process::Process;
 use crate::function::{BackendKind, MIB};
@@ -65,6 +65,7 @@ fn meta(request: &Request) -> serde_json::Value {
         "deadline": request.deadline,
         "method": request.method,
         "path": request.path,
+        "content_type": header(&request.headers, "content-type"),
         "headers": headers,
     })
 }

@@ -21,7 +21,8 @@ pub(super) async fn answer(
     let path = request.path.split('?').next().unwrap_or_default().trim_start_matches('/');
     let (name, argument) = path.split_once('/').unwrap_or((path, ""));
     let number = argument.parse::<u32>().unwrap_or(0);
-    let reply = wire.encode(request, &Reply::ok("ok"));
+    let echo = Reply::ok(request.body.clone());
+    let reply = wire.encode(request, &echo);
     match name {
         "exit" => return Err(Exit::Code(i32::try_from(number).unwrap_or(1))),
         "trap" => return Err(trap(setup.kind)),
@@ -34,9 +35,13 @@ pub(super) async fn answer(
         }
         "loop" | "silence" => std::future::pending().await,
         "hog" => return Err(hog(process)),
-        "flood" => loop {
-            process.write(Bytes::from_static(&[b'x'; 16 << 10])).await;
-        },
+        "flood" => {
+            let (head, piece) = wire.endless(request);
+            process.write(head).await;
+            loop {
+                process.write(piece.clone()).await;
+            }
+        }
         "stray" => {
             process.write(reply).await;
             process.write(Bytes::from_static(b"stray")).await;
@@ -63,7 +68,7 @@ pub(super) async fn answer(
         }
         "wrong-id" => {
             let other = Request { frame: request.frame.wrapping_add(1), ..request.clone() };
-            process.write(wire.encode(&other, &Reply::ok("ok"))).await;
+            process.write(wire.encode(&other, &echo)).await;
         }
         "error" => match wire.error(request, argument) {
             Some(error) => process.write(error).await,

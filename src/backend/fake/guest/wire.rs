@@ -132,6 +132,24 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// The beginning of a reply, and the piece that follows it over and over without the reply ever ending.
+    pub(super) fn endless(&self, request: &Request) -> (Bytes, Bytes) {
+        let piece = [b'x'; 16 << 10];
+        let plain = Bytes::copy_from_slice(&piece);
+        match self.format {
+            Format::Default => (Bytes::new(), plain),
+            Format::Http => {
+                let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+                (Bytes::from_static(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), chunk.into())
+            }
+            Format::Json => (Bytes::from_static(b"{\"body\":\""), plain),
+            Format::Frame => {
+                let head = frame(3, request.frame, b"", b"");
+                (join(&[0xff; 4], head.get(4..).unwrap_or_default()), plain)
+            }
+        }
+    }
+
     async fn default_request(&mut self) -> Result<Request, Exit> {
         while self.more().await {}
         let var = |name: &str| self.env.get(name).cloned().unwrap_or_default();
@@ -140,7 +158,8 @@ impl<'a> Wire<'a> {
         });
         Ok(Request {
             method: var("FN_METHOD"),
-            path: below_function(&var("FN_PATH")).into(),
+            // FN_PATH is the function's route alone, as Fn has it.
+            path: below_function(&var("FN_REQUEST_URL")).into(),
             call_id: var("FN_CALL_ID"),
             deadline: var("FN_DEADLINE"),
             headers: headers.collect(),
@@ -307,7 +326,7 @@ fn join(head: &[u8], body: &[u8]) -> Bytes {
     [head, body].concat().into()
 }
 
-fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
+pub(super) fn header<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
 }
 

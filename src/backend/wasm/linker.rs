@@ -1,0 +1,104 @@
+//! What a guest may call: all of WASI preview 1 by wasmtime-wasi, but for the standard streams and `proc_exit`.
+
+use super::limiter::Limiter;
+use super::shared::Shared;
+use super::stdio::{self, NOTSUP, SUCCESS, Vectors};
+use crate::backend::Logs;
+use std::sync::Arc;
+use wasmtime::{AsContextMut, Caller, Engine, Linker, Memory};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPreview1};
+use wasmtime_wasi::p1::{self, WasiP1Ctx};
+use wiggle::GuestMemory;
+
+const WASI: &str = "wasi_snapshot_preview1";
+const STDIN: i32 = 0;
+const STDOUT: i32 = 1;
+const STDERR: i32 = 2;
+
+/// What a store holds beside its instance.
+pub(super) struct State {
+    pub(super) wasi: WasiP1Ctx,
+    /// Known once instantiated: looking it up by name at each call costs more than the call.
+    pub(super) memory: Option<Memory>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limiter: Limiter,
+    pub(super) logs: Arc<Logs>,
+    /// Standard streams that the guest has closed; their numbers are then any other file's.
+    closed: u8,
+}
+
+impl State {
+    pub(super) fn new(wasi: WasiP1Ctx, shared: Arc<Shared>, limiter: Limiter, logs: Arc<Logs>) -> Self {
+        Self { wasi, memory: None, shared, limiter, logs, closed: 0 }
+    }
+
+    fn is_standard(&self, fd: i32) -> bool {
+        (STDIN..=STDERR).contains(&fd) && self.closed & 1 << fd == 0
+    }
+}
+
+/// The linker that every function's module is linked with.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
+    linker.allow_shadowing(true);
+    linker.func_wrap_async(WASI, "fd_read", |mut caller: Caller<'_, State>, (fd, at, count, out)| {
+        Box::new(async move {
+            if fd == STDIN && caller.data().is_standard(fd) {
+                return stdio::read(&mut caller, Vectors::new(at, count, out)).await;
+            }
+            let (mut memory, wasi) = delegate(&mut caller)?;
+            preview1::fd_read(wasi, &mut memory, fd, at, count, out).await
+        })
+    })?;
+    linker.func_wrap_async(WASI, "fd_write", |mut caller: Caller<'_, State>, (fd, at, count, out)| {
+        Box::new(async move {
+            match (fd, caller.data().is_standard(fd)) {
+                (STDOUT, true) => stdio::write(&mut caller, Vectors::new(at, count, out)).await,
+                (STDERR, true) => stdio::log(&mut caller, Vectors::new(at, count, out)),
+                _ => {
+                    let (mut memory, wasi) = delegate(&mut caller)?;
+                    preview1::fd_write(wasi, &mut memory, fd, at, count, out).await
+                }
+            }
+        })
+    })?;
+    linker.func_wrap_async(WASI, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
+        Box::new(async move {
+            let standard = caller.data().is_standard(fd);
+            let (mut memory, wasi) = delegate(&mut caller)?;
+            let errno = preview1::fd_close(wasi, &mut memory, fd).await?;
+            if standard && errno == SUCCESS {
+                caller.data_mut().closed |= 1 << fd;
+            }
+            Ok(errno)
+        })
+    })?;
+    linker.func_wrap_async(
+        WASI,
+        "fd_renumber",
+        |mut caller: Caller<'_, State>, (from, to): (i32, i32)| {
+            Box::new(async move {
+                // A standard stream is known by its number: moved, it would be wasmtime-wasi's, which leads nowhere.
+                if caller.data().is_standard(from) || caller.data().is_standard(to) {
+                    return Ok(NOTSUP);
+                }
+                let (mut memory, wasi) = delegate(&mut caller)?;
+                preview1::fd_renumber(wasi, &mut memory, from, to).await
+            })
+        },
+    )?;
+    // wasmtime-wasi takes codes below 126 only, but a container's process may end with any.
+    linker.func_wrap(WASI, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
+    Ok(linker)
+}
+
+/// What wasmtime-wasi's own function takes: the guest's memory and context, as its linker would give them.
+fn delegate<'a>(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(GuestMemory<'a>, &'a mut WasiP1Ctx)> {
+    let memory = stdio::memory(caller)?;
+    let fuel = caller.as_context_mut().hostcall_fuel();
+    let (data, state) = memory.data_and_store_mut(caller);
+    state.wasi.set_hostcall_fuel(fuel);
+    Ok((GuestMemory::Unshared(data), &mut state.wasi))
+}

@@ -1,0 +1,190 @@
+//! From a function's module to something that can be started: read, checked, compiled or found in the cache.
+
+use super::cache::{self, Digest};
+use super::core::Core;
+use super::limiter::table_bytes;
+use super::linker::State;
+use super::map;
+use super::program::Compiled;
+use super::shared::Shared;
+use super::wasi;
+use crate::error::{Error, Result};
+use crate::function::{Function, MIB, Module as Source};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use wasmtime::{ExternType, InstancePre, Module, UnknownImportError};
+
+/// What a module that declares no limit gets beyond its own minimum, in bytes.
+const SPARE: u64 = 16 * MIB;
+/// How every binary begins, and how a component does.
+const BINARY: &[u8] = b"\0asm";
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+/// One page of linear memory, in bytes, where the module says nothing else.
+const PAGE: u64 = 64 << 10;
+
+/// Makes a function ready, off the executor's threads: compiling a few megabytes takes seconds.
+pub(super) async fn prepare(core: Arc<Core>, function: Arc<Function>) -> Result<Compiled> {
+    let task = tokio::task::spawn_blocking(move || {
+        let place = match &function.code.wasm {
+            Some(Source::File(path)) => path.display().to_string(),
+            Some(Source::Bytes(_)) => "the module".into(),
+            None => return Err(Error::invalid("the function has no module: give it `wasm`")),
+        };
+        compile(core, &function).map_err(|error| error.context(place))
+    });
+    task.await.map_err(|error| Error::internal(format!("compiling the module failed: {error}")))?
+}
+
+fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
+    let bytes = read(function)?;
+    check_kind(&bytes)?;
+    let code = cache::digest(&bytes);
+    let module = load(&core, &code, &bytes)?;
+    check_exports(&module)?;
+    let pre = link(&core, &module)?;
+    let memory = memory(&core, function, &module)?;
+    // Directories are opened for each instance; a missing one is better said now.
+    wasi::context(function, [].iter(), Arc::new(Shared::default()))
+        .map_err(|error| Error::invalid(error.message().to_owned()))?;
+    // Making its image now keeps that out of the first start.
+    if let Err(error) = module.initialize_copy_on_write_image() {
+        tracing::debug!("no copy-on-write image: {error:#}");
+    }
+    Ok(Compiled::new(core, Arc::clone(function), code, memory, pre))
+}
+
+fn read(function: &Function) -> Result<Bytes> {
+    match &function.code.wasm {
+        Some(Source::Bytes(bytes)) => Ok(bytes.clone()),
+        Some(Source::File(path)) => match std::fs::read(path) {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::invalid("there is no such file"))
+            }
+            Err(error) => Err(Error::invalid(format!("it can't be read: {error}"))),
+        },
+        None => Err(Error::invalid("the function has no module")),
+    }
+}
+
+fn check_kind(bytes: &[u8]) -> Result<()> {
+    if bytes.starts_with(COMPONENT) {
+        return Err(component());
+    }
+    if bytes.starts_with(BINARY) {
+        return Ok(());
+    }
+    // Text starts, after space and comments, with a parenthesis or a string; wasmtime says what is wrong with it.
+    let text = std::str::from_utf8(bytes).map(str::trim_start).unwrap_or_default();
+    if text.starts_with(['(', ';']) {
+        return Ok(());
+    }
+    Err(Error::invalid("it is not WebAssembly: it starts neither with `\\0asm` nor with `(module`"))
+}
+
+fn component() -> Error {
+    Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)")
+}
+
+fn load(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
+    if let Some(entry) = core.cache.as_ref().and_then(|cache| cache.find(&core.engine, code)) {
+        match map::map(&core.engine, entry) {
+            Ok(module) => {
+                core.loaded.fetch_add(1, Ordering::Relaxed);
+                return Ok(module);
+            }
+            Err(error) => tracing::debug!("a cached module is compiled again: {error:#}"),
+        }
+    }
+    let module = Module::new(&core.engine, bytes).map_err(|error| unfit(&error))?;
+    core.compiled.fetch_add(1, Ordering::Relaxed);
+    if let Some(cache) = &core.cache {
+        let kept =
+            module.serialize().and_then(|code_bytes| Ok(cache.keep(&core.engine, code, &code_bytes)?));
+        if let Err(error) = kept {
+            tracing::warn!("a compiled module can't be kept: {error:#}");
+        }
+    }
+    Ok(module)
+}
+
+fn unfit(error: &wasmtime::Error) -> Error {
+    let text = format!("{error:#}");
+    if text.contains("given a WebAssembly component") {
+        return component();
+    }
+    if text.contains("pooling allocator") {
+        let cause = error.root_cause();
+        return Error::invalid(format!("it takes more than this host gives one wasm sandbox: {cause}"));
+    }
+    // Text errors come with a picture of the line over several lines: one line tells as much in a log.
+    let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    Error::invalid(format!("it is not a module that can run: {text}"))
+}
+
+fn check_exports(module: &Module) -> Result<()> {
+    match module.get_export("_start") {
+        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
+        Some(_) => {
+            return Err(Error::invalid("its `_start` is not a function without parameters and results"));
+        }
+        None if module.get_export("_initialize").is_some() => {
+            return Err(Error::invalid(
+                "it is a library (`_initialize`), not a command: it needs a `_start`",
+            ));
+        }
+        None => return Err(Error::invalid("it exports no `_start`: build it as a WASI command")),
+    }
+    match module.get_export("memory") {
+        Some(ExternType::Memory(memory)) if !memory.is_shared() => Ok(()),
+        Some(_) => Err(Error::invalid("its export `memory` is not a memory of its own")),
+        None => Err(Error::invalid("it exports no `memory`: WASI passes everything through it")),
+    }
+}
+
+fn link(core: &Core, module: &Module) -> Result<InstancePre<State>> {
+    core.linker.instantiate_pre(module).map_err(|error| match error.downcast_ref::<UnknownImportError>() {
+        Some(unknown) => Error::invalid(format!(
+            "it imports `{}` from `{}`, which nothing provides: only `wasi_snapshot_preview1` is there",
+            unknown.name(),
+            unknown.module()
+        )),
+        None => Error::invalid(format!("its imports don't fit: {error:#}")),
+    })
+}
+
+/// The limit of one sandbox, in bytes: the declared one if the module fits in it, else the module's minimum and some.
+fn memory(core: &Core, function: &Function, module: &Module) -> Result<u64> {
+    let minimum = minimum(module);
+    let most = core.max_memory;
+    let limit = match function.limits.memory {
+        Some(declared) if declared < minimum => {
+            return Err(Error::invalid(format!(
+                "`memory` is {declared} bytes, but the module takes {minimum} before it runs: give at least that"
+            )));
+        }
+        Some(declared) if declared > most => {
+            return Err(Error::invalid(format!(
+                "`memory` is {declared} bytes, but this host's wasm sandboxes have {most} at most: give at most that"
+            )));
+        }
+        Some(declared) => declared,
+        None => minimum.saturating_add(SPARE).min(most),
+    };
+    if minimum > limit {
+        return Err(Error::invalid(format!(
+            "the module takes {minimum} bytes before it runs, but this host's wasm sandboxes have {most} at most"
+        )));
+    }
+    Ok(limit)
+}
+
+fn minimum(module: &Module) -> u64 {
+    let needs = module.resources_required();
+    let memory = match module.get_export("memory") {
+        Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
+        _ => needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
+    };
+    memory.saturating_add(table_bytes(needs.max_initial_table_size.unwrap_or(0)))
+}

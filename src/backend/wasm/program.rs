@@ -1,0 +1,143 @@
+//! A function made ready, and how one of its sandboxes is started.
+
+use super::cache::Digest;
+use super::channel::{Channel, Guest};
+use super::core::Core;
+use super::limiter::Limiter;
+use super::linker::State;
+use super::sandbox::Instance;
+use super::shared::{Shared, WATERMARK};
+use super::{trap, wasi};
+use crate::backend::{Exit, Phases, Program, StartSpec, Started};
+use crate::error::{Error, Result};
+use crate::function::Function;
+use async_trait::async_trait;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::{InstancePre, PoolConcurrencyLimitError, Store, TypedFunc, UpdateDeadline};
+
+/// A compiled and linked module with its function.
+pub(super) struct Compiled {
+    core: Arc<Core>,
+    function: Arc<Function>,
+    code: Digest,
+    memory: u64,
+    pre: InstancePre<State>,
+}
+
+impl Compiled {
+    pub(super) fn new(
+        core: Arc<Core>,
+        function: Arc<Function>,
+        code: Digest,
+        memory: u64,
+        pre: InstancePre<State>,
+    ) -> Self {
+        Self { core, function, code, memory, pre }
+    }
+
+    /// A store with its instance, not yet begun.
+    async fn instantiate(
+        &self,
+        spec: &StartSpec,
+        shared: &Arc<Shared>,
+    ) -> Result<(Store<State>, TypedFunc<(), ()>)> {
+        let wasi = wasi::context(&self.function, spec.env.iter(), Arc::clone(shared))?;
+        let limiter = Limiter::new(Arc::clone(shared), self.memory);
+        let state = State::new(wasi, Arc::clone(shared), limiter, Arc::clone(&spec.logs));
+        let mut store = Store::new(&self.core.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+        // A module's `start` section runs in here, so it is entered like any guest.
+        let instance = {
+            let mut making = pin!(self.pre.instantiate_async(&mut store));
+            let made = poll_fn(|cx| {
+                self.core.ticker.touch();
+                making.as_mut().poll(cx)
+            });
+            made.await.map_err(|error| self.not_made(error, shared))?
+        };
+        store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        let start = instance
+            .get_typed_func::<(), ()>(&mut store, "_start")
+            .map_err(|error| Error::internal(format!("`_start` is gone: {error:#}")))?;
+        Ok((store, start))
+    }
+
+    fn not_made(&self, error: wasmtime::Error, shared: &Shared) -> Error {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Error::unavailable(self.core.exhausted());
+        }
+        if error.is::<wasmtime::Trap>() || error.is::<wasmtime_wasi::I32Exit>() {
+            return trap::exit(Err(error), shared.refused()).into_error();
+        }
+        Error::unavailable(format!("a wasm instance can't be made: {error:#}"))
+    }
+
+    async fn launch_or_park(&self, spec: StartSpec) -> Result<Started> {
+        let slot = self.core.slot()?;
+        let began = Instant::now();
+        let shared = Arc::new(Shared::default());
+        let (store, start) = self.instantiate(&spec, &shared).await?;
+        let create = began.elapsed();
+        let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);
+        let most = most.saturating_add(WATERMARK);
+        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, start), slot, most);
+        if self.function.format.is_streaming() {
+            channel.run();
+            poll_fn(|cx| channel.poll_parked(cx)).await;
+            if let Some(exit) = channel.ended() {
+                return Err(unready(exit.clone()).with_logs(spec.logs.tail()));
+            }
+        }
+        let phases = Phases { create, init: began.elapsed().saturating_sub(create), ..Phases::default() };
+        let sandbox = Instance::new(channel, Arc::clone(&self.function), spec.env, self.memory);
+        Ok(Started { sandbox: Box::new(sandbox), phases })
+    }
+}
+
+/// A streaming function ended in its initialisation.
+fn unready(exit: Exit) -> Error {
+    let returned = exit == Exit::Code(0);
+    let error = exit.into_error().context("before it read its first request");
+    if returned {
+        error.context("a streaming format needs a function that reads requests in a loop")
+    } else {
+        error
+    }
+}
+
+#[async_trait]
+impl Program for Compiled {
+    fn code(&self) -> &[u8] {
+        &self.code
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    fn prewarms_oneshot(&self) -> bool {
+        true
+    }
+
+    fn pauses(&self) -> bool {
+        false
+    }
+
+    async fn start(&self, spec: StartSpec) -> Result<Started> {
+        let logs = Arc::clone(&spec.logs);
+        let most = self.function.limits.start_timeout;
+        match tokio::time::timeout(most, self.launch_or_park(spec)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(
+                crate::error::ErrorKind::TimedOut,
+                format!("the function was not ready within its `start_timeout` of {most:?}"),
+            )
+            .with_logs(logs.tail())),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The buffers between a guest and whoever polls it.
+//!
+//! The guest runs inside its caller's poll, so the lock is never waited for: it is there because the guest's store
+//! and the sandbox's handle both own the buffers.
+
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+
+/// Bytes of stdout that a guest may be ahead of its reader, unless a longer piece is expected.
+pub(super) const WATERMARK: usize = 64 << 10;
+
+/// Bytes of stdout's buffer that a resting sandbox keeps, part of its fixed overhead.
+const KEPT: usize = 16 << 10;
+
+/// What a guest and its sandbox share.
+#[derive(Default)]
+pub(super) struct Shared {
+    io: Mutex<Io>,
+    memory: AtomicU64,
+    refused: AtomicBool,
+}
+
+/// Stdin and stdout.
+#[derive(Default)]
+pub(super) struct Io {
+    input: VecDeque<Bytes>,
+    closed: bool,
+    pub(super) out: BytesMut,
+    /// What is expected, if that is more than the watermark.
+    ahead: usize,
+    /// The largest piece since the last rest.
+    largest: usize,
+    waits: Waits,
+}
+
+/// What the guest waits for, as far as it is ours to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Waits {
+    /// Nothing, or something else.
+    #[default]
+    No,
+    /// Stdin, in `fd_read`.
+    Read,
+    /// Stdin, in `poll_oneoff`, perhaps beside a clock.
+    Poll,
+    /// Room in stdout.
+    Room,
+}
+
+impl Shared {
+    pub(super) fn io(&self) -> parking_lot::MutexGuard<'_, Io> {
+        self.io.lock()
+    }
+
+    /// The guest in `fd_read`: ready where stdin has bytes or has ended.
+    pub(super) fn poll_read(&self) -> Poll<()> {
+        let mut io = self.io.lock();
+        if io.readable() {
+            io.waits = Waits::No;
+            return Poll::Ready(());
+        }
+        io.waits = Waits::Read;
+        self.forget_refusal();
+        Poll::Pending
+    }
+
+    /// The guest in `poll_oneoff` on stdin.
+    pub(super) fn poll_readable(&self) -> Poll<()> {
+        let mut io = self.io.lock();
+        if io.readable() {
+            return Poll::Ready(());
+        }
+        io.waits = Waits::Poll;
+        self.forget_refusal();
+        Poll::Pending
+    }
+
+    /// The guest in `fd_write` with stdout full.
+    pub(super) fn poll_room(&self) -> Poll<()> {
+        let mut io = self.io.lock();
+        if io.room() > 0 {
+            io.waits = Waits::No;
+            return Poll::Ready(());
+        }
+        io.waits = Waits::Room;
+        Poll::Pending
+    }
+
+    /// Bytes of memory and table that the guest has now.
+    pub(super) fn holds(&self, bytes: u64) {
+        self.memory.store(bytes, Relaxed);
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.memory.load(Relaxed)
+    }
+
+    /// The guest asked for more memory than it may have.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// The request is served; what was refused during it killed nobody.
+    fn forget_refusal(&self) {
+        self.refused.store(false, Relaxed);
+    }
+
+    pub(super) fn refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+}
+
+impl Io {
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.input.push_back(bytes);
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn readable(&self) -> bool {
+        self.closed || !self.input.is_empty()
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.closed && self.input.is_empty()
+    }
+
+    /// Fills `to` from stdin, over as many queued pieces as it takes: the one copy on the way in.
+    pub(super) fn take(&mut self, to: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while let (Some(piece), Some(rest)) = (self.input.front_mut(), to.get_mut(filled..)) {
+            let count = piece.len().min(rest.len());
+            if count == 0 {
+                break;
+            }
+            piece.copy_to_slice(rest.get_mut(..count).unwrap_or_default());
+            filled += count;
+            if piece.is_empty() {
+                self.input.pop_front();
+            }
+        }
+        filled
+    }
+
+    /// Bytes that stdout takes now.
+    pub(super) fn room(&self) -> usize {
+        self.ahead.max(WATERMARK).saturating_sub(self.out.len())
+    }
+
+    /// A piece of this many bytes is awaited: it may come whole.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        if bytes > self.ahead {
+            self.ahead = bytes;
+            self.out.reserve(bytes.saturating_sub(self.out.len()));
+        }
+    }
+
+    /// Before the guest is entered: what it waited for is to be said anew.
+    pub(super) fn enter(&mut self) -> bool {
+        let in_vain = match self.waits {
+            Waits::Read => !self.readable(),
+            Waits::Room => self.room() == 0,
+            Waits::No | Waits::Poll => false,
+        };
+        if !in_vain {
+            self.waits = Waits::No;
+        }
+        !in_vain
+    }
+
+    /// Whether the guest waits for more of stdin than there is.
+    pub(super) fn parked(&self) -> bool {
+        matches!(self.waits, Waits::Read | Waits::Poll) && !self.readable()
+    }
+
+    /// What has been written to stdout; `None` if nothing.
+    pub(super) fn piece(&mut self) -> Option<Bytes> {
+        self.largest = self.largest.max(self.out.len());
+        (!self.out.is_empty()).then(|| self.out.split().freeze())
+    }
+
+    /// At rest a large reply's buffer isn't kept: it would be memory that nobody is charged for.
+    pub(super) fn rest(&mut self) {
+        if self.largest.max(self.ahead) > KEPT && self.out.is_empty() {
+            self.out = BytesMut::new();
+        }
+        (self.ahead, self.largest) = (0, 0);
+    }
+}

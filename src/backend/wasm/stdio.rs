@@ -1,0 +1,227 @@
+//! `fd_read` and `fd_write` of the three standard streams, by hand: this is the hot path.
+//!
+//! wasmtime-wasi's own go through a stream, a resource table and a buffer of their own, and cost three times as much.
+
+use super::linker::State;
+use super::shared::{Io, Shared};
+use std::future::poll_fn;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf};
+use wasmtime::{AsContextMut, Caller, Memory};
+use wasmtime_wasi::cli::{IsTerminal, StdinStream};
+use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
+
+/// WASI's `success`.
+pub(super) const SUCCESS: i32 = 0;
+/// WASI's `fault`: an address outside of memory.
+pub(super) const FAULT: i32 = 21;
+/// WASI's `notsup`.
+pub(super) const NOTSUP: i32 = 58;
+
+/// Vectors that one call looks at; more make a partial transfer, as POSIX allows.
+const VECTORS: u32 = 1024;
+/// Bytes that one call moves at most, so that its count fits; more make a partial transfer.
+const MOST: usize = 1 << 30;
+
+/// The vectors of one call, as the guest gave them.
+#[derive(Clone, Copy)]
+pub(super) struct Vectors {
+    at: u32,
+    count: u32,
+    result: u32,
+}
+
+impl Vectors {
+    pub(super) fn new(at: i32, count: i32, result: i32) -> Self {
+        Self {
+            at: at.cast_unsigned(),
+            count: count.cast_unsigned().min(VECTORS),
+            result: result.cast_unsigned(),
+        }
+    }
+
+    /// Where vector `index` points to; `None` where that isn't all in memory.
+    fn range(self, data: &[u8], index: u32) -> Option<Range<usize>> {
+        let at = self.at as usize + index as usize * 8;
+        let start = word(data, at)? as usize;
+        let end = start.checked_add(word(data, at + 4)? as usize)?;
+        (end <= data.len()).then_some(start..end)
+    }
+
+    fn answer(self, data: &mut [u8], bytes: usize) -> i32 {
+        let at = self.result as usize;
+        match data.get_mut(at..at + 4) {
+            Some(to) => {
+                to.copy_from_slice(&u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes());
+                SUCCESS
+            }
+            None => FAULT,
+        }
+    }
+}
+
+fn word(data: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(data.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+/// The guest's memory: known once it is instantiated, looked up before (its `start` section may call us).
+pub(super) fn memory(caller: &mut Caller<'_, State>) -> wasmtime::Result<Memory> {
+    match caller.data().memory {
+        Some(memory) => Ok(memory),
+        None => {
+            let export = caller.get_export("memory").and_then(wasmtime::Extern::into_memory);
+            export.ok_or_else(|| wasmtime::Error::msg("the module exports no `memory`"))
+        }
+    }
+}
+
+/// `fd_read` of stdin: parks until there are bytes, then takes what is there.
+pub(super) async fn read(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime::Result<i32> {
+    let memory = memory(caller)?;
+    loop {
+        let (data, state) = memory.data_and_store_mut(&mut *caller);
+        if let Some(errno) = fill(data, &mut state.shared.io(), vectors) {
+            return Ok(errno);
+        }
+        poll_fn(|_| caller.data_mut().shared.poll_read()).await;
+        // Epochs have passed while it was parked: without this it would yield at its first loop.
+        caller.as_context_mut().set_epoch_deadline(1);
+    }
+}
+
+/// Copies what there is; `None` if that is nothing and stdin hasn't ended.
+fn fill(data: &mut [u8], io: &mut Io, vectors: Vectors) -> Option<i32> {
+    if !io.readable() {
+        return None;
+    }
+    let mut total = 0;
+    for index in 0..vectors.count {
+        let Some(to) = vectors.range(data, index).and_then(|range| data.get_mut(range)) else {
+            return Some(FAULT);
+        };
+        let (taken, wanted) = (io.take(to), to.len());
+        total += taken;
+        if taken < wanted || total >= MOST {
+            break;
+        }
+    }
+    Some(vectors.answer(data, total))
+}
+
+/// `fd_write` to stdout: takes all of it, waiting for its reader where that is more than there is room for.
+pub(super) async fn write(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime::Result<i32> {
+    let memory = memory(caller)?;
+    let mut at = Progress::default();
+    loop {
+        let (data, state) = memory.data_and_store_mut(&mut *caller);
+        match at.append(data, &mut state.shared.io(), vectors) {
+            Some(true) => return Ok(vectors.answer(data, at.total)),
+            Some(false) => {}
+            None => return Ok(FAULT),
+        }
+        poll_fn(|_| caller.data_mut().shared.poll_room()).await;
+    }
+}
+
+/// How far a write has come.
+#[derive(Default)]
+struct Progress {
+    index: u32,
+    offset: usize,
+    total: usize,
+}
+
+impl Progress {
+    /// Copies what there is room for: the one copy on the way out. `false`: more is left; `None`: a bad address.
+    fn append(&mut self, data: &[u8], io: &mut Io, vectors: Vectors) -> Option<bool> {
+        while self.index < vectors.count && self.total < MOST {
+            let left = data.get(vectors.range(data, self.index)?)?.get(self.offset..)?;
+            let count = left.len().min(io.room());
+            io.out.extend_from_slice(left.get(..count)?);
+            self.total += count;
+            if count < left.len() {
+                self.offset += count;
+                return Some(false);
+            }
+            self.offset = 0;
+            self.index += 1;
+        }
+        Some(true)
+    }
+}
+
+/// `fd_write` to stderr: to the function's log.
+pub(super) fn log(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime::Result<i32> {
+    let memory = memory(caller)?;
+    let (data, state) = memory.data_and_store_mut(caller);
+    let mut total = 0;
+    for index in 0..vectors.count {
+        let Some(line) = vectors.range(data, index).and_then(|range| data.get(range)) else {
+            return Ok(FAULT);
+        };
+        state.logs.write(line);
+        total += line.len();
+        if total >= MOST {
+            break;
+        }
+    }
+    Ok(vectors.answer(data, total))
+}
+
+/// Stdin as wasmtime-wasi sees it: what `poll_oneoff` waits on.
+#[derive(Clone)]
+pub(super) struct Stdin(pub(super) Arc<Shared>);
+
+impl IsTerminal for Stdin {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdinStream for Stdin {
+    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Stdin {
+    async fn ready(&mut self) {
+        poll_fn(|_| self.0.poll_readable()).await;
+    }
+}
+
+impl InputStream for Stdin {
+    fn read(&mut self, size: usize) -> StreamResult<bytes::Bytes> {
+        let mut io = self.0.io();
+        let mut bytes = vec![0; size.min(super::shared::WATERMARK)];
+        let taken = io.take(&mut bytes);
+        if taken == 0 && size > 0 && io.ended() {
+            return Err(StreamError::Closed);
+        }
+        bytes.truncate(taken);
+        Ok(bytes.into())
+    }
+}
+
+impl AsyncRead for Stdin {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.0.poll_readable().is_pending() {
+            return Poll::Pending;
+        }
+        let taken = self.0.io().take(to.initialize_unfilled());
+        to.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}

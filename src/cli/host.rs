@@ -1,0 +1,56 @@
+//! The host that a command runs, from the manifest's settings: the one place where backends are made.
+
+use crate::error::Result;
+use crate::host::{Host, HostBuilder};
+use crate::manifest::HostSettings;
+
+/// A host with every backend that was built in. `id` marks its containers. Must be called within a tokio runtime.
+pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
+    let builder = configure(settings);
+    #[cfg(feature = "wasm")]
+    let builder = {
+        use crate::backend::wasm::{Wasm, WasmConfig};
+        let mut config = WasmConfig { budget: builder.budget(), ..WasmConfig::default() };
+        if let Some(folder) = &settings.cache_dir {
+            config.cache_dir = Some(folder.clone());
+        }
+        builder.backend(std::sync::Arc::new(Wasm::new(config)?))
+    };
+    #[cfg(feature = "docker")]
+    let builder = {
+        use crate::backend::docker::{Docker, DockerConfig};
+        let mut config = DockerConfig::new(id);
+        config.host.clone_from(&settings.docker_host);
+        builder.backend(std::sync::Arc::new(Docker::new(config)))
+    };
+    #[cfg(not(feature = "docker"))]
+    drop(id);
+    builder.build()
+}
+
+/// The host's own settings; what isn't given stays as the host has it.
+fn configure(settings: &HostSettings) -> HostBuilder {
+    let mut builder = Host::builder();
+    if let Some(bytes) = settings.memory {
+        builder = builder.memory(bytes);
+    }
+    if let Some(patience) = settings.patience {
+        builder = builder.patience(patience);
+    }
+    if let Some(policy) = settings.policy {
+        builder = builder.policy(policy);
+    }
+    if let Some(jobs) = settings.max_waiting {
+        builder = builder.max_waiting(usize::try_from(jobs).unwrap_or(usize::MAX));
+    }
+    if let Some(wait) = settings.max_wait {
+        builder = builder.max_wait(wait);
+    }
+    if let Some(bytes) = settings.max_body {
+        builder = builder.max_body(bytes);
+    }
+    if let Some(outside) = settings.prewarm_outside_budget {
+        builder = builder.prewarm_outside_budget(outside);
+    }
+    builder
+}

@@ -1,0 +1,113 @@
+//! `kiln serve`: a manifest's functions over HTTP.
+
+use super::args::Serve;
+use super::signals::{Ending, Hangup};
+use super::{INTERRUPTED, host, identity, output};
+use crate::function::BackendKind;
+use crate::host::Host;
+use crate::manifest::{HostSettings, Manifest};
+use crate::server::{Reloader, Server};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Where it listens unless said: this machine only, since nothing asks who calls.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// How long after a failed clean-up it is tried again: an engine that is down comes back, with what was left on it.
+const CLEAN_UP_AGAIN: Duration = Duration::from_secs(10);
+
+pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
+    let mut ending = Ending::new()?;
+    let manifest = Manifest::read(args.manifest)?;
+    let listen = args.listen.or(manifest.host.listen).unwrap_or(LISTEN);
+    let settings = HostSettings { memory: args.memory.or(manifest.host.memory), ..manifest.host.clone() };
+    let id = identity::of_server(settings.id.as_deref(), &manifest.file, listen);
+    let host = host::build(&settings, id)?;
+    // Before anything is cleaned up: whoever has the address is the only one with this id.
+    let server = Server::bind(listen, host.clone()).await?;
+
+    let functions = manifest.functions.len();
+    let images = manifest.functions.iter().any(|function| function.backend() == Some(BackendKind::Docker));
+    // Dropped, and with it what runs in it, when there is nothing to be done any more.
+    let mut beside = JoinSet::new();
+    beside.spawn(clean_up(host.clone(), images));
+    let started = tokio::select! {
+        started = Reloader::start(host.clone(), manifest) => started,
+        () = ending.next() => {
+            host.stop().await;
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    let reloader = match started {
+        Ok(reloader) if args.memory.is_some() => reloader.without_memory(),
+        Ok(reloader) => reloader,
+        Err(error) => {
+            host.stop().await;
+            return Err(error.into());
+        }
+    };
+    let reload = Arc::new(Notify::new());
+    beside.spawn(reloader.watch(Arc::clone(&reload)));
+    beside.spawn(on_hangup(Hangup::new()?, reload));
+
+    let budget = output::bytes(host.figures().budget);
+    let plural = if functions == 1 { "" } else { "s" };
+    let address = server.local_addr();
+    output::note(&format!(
+        "kiln: listening on http://{address} ({functions} function{plural}, {budget} of memory)"
+    ));
+
+    let drain = Notify::new();
+    let running = server.run(drain.notified());
+    let mut running = std::pin::pin!(running);
+    tokio::select! {
+        () = &mut running => {}
+        () = ending.next() => {
+            // From here on a change of the manifest would be one to a host that takes nothing any more.
+            beside.abort_all();
+            output::note("kiln: draining; once more to stop at once");
+            drain.notify_one();
+            tokio::select! {
+                () = &mut running => {}
+                () = ending.next() => {
+                    output::note("kiln: stopping");
+                    host.stop().await;
+                    return Ok(ExitCode::from(INTERRUPTED));
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes what an earlier life left behind, as soon as the engine is there to be asked. Nothing waits for that: an
+/// engine may be away for long, and containers of this life are told from those of an earlier one.
+async fn clean_up(host: Host, images: bool) {
+    // An engine that isn't there is no news to whoever has no image functions.
+    let mut told = !images;
+    loop {
+        match host.clean_up().await {
+            Ok(0) => return,
+            Ok(removed) => {
+                tracing::info!(removed, "removed what an earlier life left behind");
+                return;
+            }
+            Err(error) if told => tracing::debug!(%error, "can't look for what an earlier life left behind"),
+            Err(error) => {
+                tracing::warn!(%error, "can't look for what an earlier life left behind; trying again");
+                told = true;
+            }
+        }
+        tokio::time::sleep(CLEAN_UP_AGAIN).await;
+    }
+}
+
+async fn on_hangup(mut hangup: Hangup, reload: Arc<Notify>) {
+    loop {
+        hangup.next().await;
+        reload.notify_one();
+    }
+}

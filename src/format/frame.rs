@@ -1,0 +1,290 @@
+//! `frame`: a header of 16 bytes, metadata in JSON, the body (`DESIGN.md`, "The frame format").
+//!
+//! ```text
+//!   u32 len (meta + body) │ u8 kind │ u8 flags = 0 │ u16 meta_len │ u64 call id │ meta │ body      little-endian
+//!   kind: 1 ready (once, before the first reply, len 0)   2 request   3 response   4 error (body = message)
+//! ```
+//!
+//! Request meta: `deadline_ms` (of the epoch), `method`, `path`, and where there are any `content_type` and `headers`
+//! (each name with its list of values; the content type isn't repeated there). Response meta: `status`, `content_type`,
+//! `headers`, none of them needed. An `error` frame is the function's own error: the stream is sound and the sandbox kept.
+
+use super::fields::{self, Headers, Text};
+use super::gather::Gather;
+use super::text::{Ascii, epoch_millis, excerpt, put, put_json};
+use super::{Broken, Call, Encoded, Progress, Wire, headers, json};
+use crate::error::{Error, Result};
+use crate::invocation::Reply;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::Deserialize;
+
+const HEADER: usize = 16;
+const READY: u8 = 1;
+const REQUEST: u8 = 2;
+const RESPONSE: u8 = 3;
+const ERROR: u8 = 4;
+
+/// Bytes of an error frame's message that the caller is told.
+const MESSAGE: usize = 4096;
+
+/// The reader's side.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// The call whose reply is awaited.
+    call: Option<u64>,
+    /// Whether a `ready` frame may still come.
+    may_be_ready: bool,
+    limit: u64,
+    /// The header that is being read, and how much of it there is.
+    header: [u8; HEADER],
+    have: usize,
+    payload: Gather,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        let (header, payload) = ([0; HEADER], Gather::default());
+        Self { call: None, may_be_ready: true, limit: 0, header, have: 0, payload }
+    }
+}
+
+impl Wire for Frame {
+    fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
+        scratch.reserve(256);
+        scratch.put_bytes(0, HEADER);
+        put_meta(scratch, call)?;
+        let meta = scratch.len() - HEADER;
+        let Ok(meta_len) = u16::try_from(meta) else {
+            return Err(Error::invalid(format!(
+                "the request's path and headers take {meta} bytes: format `frame` carries at most {}",
+                u16::MAX
+            )));
+        };
+        let Ok(len) = u32::try_from(meta + call.body.len()) else {
+            return Err(Error::invalid(format!(
+                "the body has {} bytes: format `frame` carries at most 4 GiB with its metadata",
+                call.body.len()
+            )));
+        };
+        if let Some(mut header) = scratch.get_mut(..HEADER) {
+            header.put_u32_le(len);
+            header.put_u8(REQUEST);
+            header.put_u8(0);
+            header.put_u16_le(meta_len);
+            header.put_u64_le(call.id.low());
+        }
+        self.call = Some(call.id.low());
+        self.limit = call.max_reply;
+        Ok(Encoded { head: scratch.split().freeze(), body: call.body.clone(), ..Encoded::default() })
+    }
+
+    fn idle(&mut self, mut bytes: Bytes) -> Result<(), Broken> {
+        while !bytes.is_empty() {
+            self.fill(&mut bytes);
+            self.check(None)?;
+            self.take_ready();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, mut piece: Bytes) -> Result<Progress, Broken> {
+        loop {
+            self.fill(&mut piece);
+            let head = self.check(self.call)?;
+            if self.have < HEADER {
+                return Ok(Progress::More(HEADER - self.have));
+            }
+            if self.take_ready() {
+                continue;
+            }
+            let missing = head.len - self.payload.len();
+            self.payload.push(piece.split_to(missing.min(piece.len())), head.len);
+            let missing = head.len - self.payload.len();
+            if missing > 0 {
+                return Ok(Progress::More(missing));
+            }
+            let answer = head.answer(self.payload.take())?;
+            (self.call, self.may_be_ready, self.have) = (None, false, 0);
+            return Ok(Progress::Done { answer, stray: !piece.is_empty() });
+        }
+    }
+
+    fn end(&mut self) -> Result<Reply, Broken> {
+        let whole = self.check(self.call).map_or(0, |head| head.len);
+        let (what, have, of) = if self.have < HEADER {
+            ("header", self.have, HEADER)
+        } else {
+            ("payload", self.payload.len(), whole)
+        };
+        Err(broken(format!("stdout ended before its reply was whole: {have} of {of} bytes of its {what}")))
+    }
+}
+
+impl Frame {
+    /// Takes what the header lacks.
+    fn fill(&mut self, piece: &mut Bytes) {
+        let count = piece.len().min(HEADER - self.have);
+        if let Some(to) = self.header.get_mut(self.have..self.have + count) {
+            piece.copy_to_slice(to);
+            self.have += count;
+        }
+    }
+
+    /// Whether the header is that of a `ready` frame, which is then done with.
+    fn take_ready(&mut self) -> bool {
+        let [_, _, _, _, kind, ..] = self.header;
+        let ready = self.have == HEADER && kind == READY;
+        if ready {
+            (self.may_be_ready, self.have) = (false, 0);
+        }
+        ready
+    }
+
+    /// Reads the header, and says what is wrong as soon as the field is there that shows it (`SEEDS.md E1`).
+    /// Fields that aren't there yet are read as 0. `asked` is the call whose reply may come now.
+    fn check(&self, asked: Option<u64>) -> Result<Head, Broken> {
+        let [a, b, c, d, kind, flags, e, f, id @ ..] = self.header;
+        let have = self.have;
+        let field = |end: usize, value: u64| if have >= end { value } else { 0 };
+        let len = field(4, u32::from_le_bytes([a, b, c, d]).into());
+        let meta = field(8, u16::from_le_bytes([e, f]).into());
+        let id = u64::from_le_bytes(id);
+        let breach = |what: String| {
+            let seen = excerpt(self.header.get(..have).unwrap_or_default());
+            Err(broken(format!(
+                "{what}; the frame begins {seen} (stdout belongs to frames: print to stderr)"
+            )))
+        };
+        // At rest only a `ready` frame may come, and its length is 0: any other byte shows the breach.
+        if asked.is_none()
+            && have > 0
+            && (!self.may_be_ready || self.header.iter().take(have.min(4)).any(|byte| *byte != 0))
+        {
+            return breach("bytes came while no request was under way".into());
+        }
+        if len > self.limit.saturating_add(u16::MAX.into()) {
+            return breach(format!("a frame announces {len} bytes, but `max_reply` is {} bytes", self.limit));
+        }
+        if have >= 5 {
+            match kind {
+                READY if !self.may_be_ready => {
+                    return breach("a `ready` frame (kind 1) came twice or after a reply".into());
+                }
+                READY if len > 0 => {
+                    return breach(format!("a `ready` frame (kind 1) announces {len} bytes, not 0"));
+                }
+                RESPONSE | ERROR if asked.is_none() => {
+                    return breach(format!("a frame of kind {kind} came while no request was under way"));
+                }
+                READY | RESPONSE | ERROR => {}
+                other => {
+                    return breach(format!(
+                        "a frame has kind {other}, not 1 (ready), 3 (response) or 4 (error)"
+                    ));
+                }
+            }
+        }
+        if have >= 6 && flags != 0 {
+            return breach(format!("a frame has flags {flags:#04x}, not 0"));
+        }
+        if meta > len {
+            return breach(format!("a frame announces {meta} bytes of metadata in {len} bytes"));
+        }
+        if have >= 8 && len - meta > self.limit {
+            return breach(format!(
+                "a frame announces a body of {} bytes, but `max_reply` is {} bytes",
+                len - meta,
+                self.limit
+            ));
+        }
+        match asked {
+            Some(asked) if have == HEADER && kind != READY && id != asked => {
+                breach(format!("a reply to call {id} came where one to call {asked} was awaited"))
+            }
+            _ => Ok(Head { kind, len: usize_of(len), meta: usize_of(meta) }),
+        }
+    }
+}
+
+/// A header that was found good.
+struct Head {
+    kind: u8,
+    len: usize,
+    meta: usize,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    status: Option<u16>,
+    #[serde(borrow, default)]
+    content_type: Text<'a>,
+    #[serde(default)]
+    headers: Headers,
+}
+
+impl Head {
+    /// What the frame's payload says.
+    fn answer(&self, mut payload: Bytes) -> Result<Result<Reply>, Broken> {
+        let meta = payload.split_to(self.meta.min(payload.len()));
+        if self.kind == ERROR {
+            return Ok(Err(Error::failed(message(&payload))));
+        }
+        if meta.is_empty() {
+            return Ok(Ok(Reply::ok(payload)));
+        }
+        let read: Meta<'_> = serde_json::from_slice(&meta).map_err(|error| {
+            broken(format!(
+                "the reply's metadata isn't as it should be: {error}; it begins {}",
+                excerpt(&meta)
+            ))
+        })?;
+        Ok(fields::reply(read.status, &read.content_type.0, read.headers.0, payload))
+    }
+}
+
+/// An error frame's body, for people.
+fn message(body: &Bytes) -> String {
+    if body.is_empty() {
+        return "the function answered with an error and no message".to_owned();
+    }
+    match body.get(..MESSAGE) {
+        Some(start) if body.len() > MESSAGE => {
+            format!("{}… ({} bytes in all)", String::from_utf8_lossy(start), body.len())
+        }
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// Writes a request's metadata.
+fn put_meta(to: &mut BytesMut, call: &Call<'_>) -> Result<()> {
+    put(
+        to,
+        format_args!(
+            r#"{{"deadline_ms":{},"method":"{}","path":"{}""#,
+            epoch_millis(call.deadline),
+            call.method,
+            Ascii(call.path)
+        ),
+    );
+    if let Some(content_type) = headers::content_type(call.headers) {
+        to.put_slice(br#","content_type":"#);
+        put_json(to, content_type)?;
+    }
+    let mut rest = headers::carried(call.headers)
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"))
+        .peekable();
+    if rest.peek().is_some() {
+        to.put_slice(br#","headers":"#);
+        json::put_headers(to, rest)?;
+    }
+    to.put_u8(b'}');
+    Ok(())
+}
+
+fn usize_of(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn broken(what: String) -> Broken {
+    Broken(format!("`frame` reply: {what}"))
+}

@@ -1,0 +1,63 @@
+//! One request: where its path leads.
+
+use super::reply::{self, Answer};
+use super::route::Route;
+use super::views::{FunctionView, PoolView};
+use super::{health, invoke, metrics};
+use crate::error::{Error, ErrorKind};
+use crate::host::Host;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use hyper::body::Body;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What every connection shares.
+pub(super) struct Face {
+    host: Host,
+    metrics: metrics::Metrics,
+    draining: AtomicBool,
+}
+
+impl Face {
+    pub(super) fn new(host: Host) -> Self {
+        Self { metrics: metrics::Metrics::new(&host), host, draining: AtomicBool::new(false) }
+    }
+
+    /// From now on it isn't ready.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let (parts, body) = request.into_parts();
+        let route = Route::of(parts.uri.path());
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        match route {
+            Route::Function { name, .. } => invoke::answer(&self.host, name, &parts, body).await,
+            Route::Nothing => reply::error(&nothing(parts.uri.path()), None),
+            _ if !reads => reply::only_get(),
+            Route::Health => reply::text(StatusCode::OK, "ok\n"),
+            Route::Ready => health::ready(&self.host, self.draining.load(Ordering::Relaxed)).await,
+            Route::Metrics => self.metrics.answer(),
+            Route::Functions => {
+                let functions: Vec<_> = self.host.list().iter().map(FunctionView::from).collect();
+                reply::json(StatusCode::OK, &functions)
+            }
+            Route::Pool => reply::json(StatusCode::OK, &PoolView::from(self.host.figures())),
+        }
+    }
+}
+
+fn nothing(path: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "there is nothing at {path}: functions are at /r/<function>, and beside them /healthz, /readyz, /metrics, \
+             /_kiln/functions and /_kiln/pool"
+        ),
+    )
+}

@@ -1,0 +1,105 @@
+//! Headers in and out: those of one hop stay behind, those of Kiln's own can't be forged.
+
+use crate::invocation::header;
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+
+/// Headers that concern one connection and not the message (RFC 9110, 7.6.1), the length and expectation of a body that
+/// is passed on whole among them: whoever passes it on frames it anew.
+const ONE_HOP: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What begins so is Kiln's to say.
+const OURS: &str = "kiln-";
+
+/// The caller's headers, in order, as a function gets them.
+pub(super) fn inward(headers: &HeaderMap) -> Vec<(String, String)> {
+    let named: Vec<_> = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).collect();
+    headers
+        .iter()
+        .filter(|(name, _)| !is_one_hop(name.as_str(), named.iter().copied()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect()
+}
+
+/// A function's headers, as its caller gets them. What can't stand in a reply is left out and logged.
+pub(super) fn outward(from: &[(String, String)], to: &mut HeaderMap) {
+    let named = header(from, CONNECTION.as_str());
+    for (name, value) in from {
+        if is_one_hop(name, named.into_iter()) || starts_with_ours(name) {
+            continue;
+        }
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => drop(to.append(name, value)),
+            _ => {
+                tracing::warn!(header = ?name, ?value, "a function's header can't be in a reply and is left out")
+            }
+        }
+    }
+}
+
+fn starts_with_ours(name: &str) -> bool {
+    name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
+}
+
+fn is_one_hop<'a>(name: &str, mut named: impl Iterator<Item = &'a str>) -> bool {
+    ONE_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name))
+        || named.any(|list| list.split(',').any(|token| token.trim().eq_ignore_ascii_case(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_concerns_one_hop_stays_behind() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "localhost"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("x-multi", "a"),
+            ("x-multi", "b"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers.append("x-name", HeaderValue::from_bytes("é".as_bytes()).unwrap());
+        let kept = [("host", "localhost"), ("x-multi", "a"), ("x-multi", "b"), ("x-name", "é")];
+        assert_eq!(inward(&headers), kept.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    /// SEEDS.md E11: a function's headers reach the caller; those of the connection or Kiln's own are not its to set.
+    #[test]
+    fn e11_a_functions_headers_reach_the_caller() {
+        let from = [
+            ("Content-Type", "text/plain"),
+            ("Set-Cookie", "a=1"),
+            ("Set-Cookie", "b=2"),
+            ("Content-Length", "999"),
+            ("Connection", "X-Hop"),
+            ("X-Hop", "1"),
+            ("KILN-Error", "NotFound"),
+            ("bad name", "x"),
+            ("X-Bad", "a\r\nb"),
+        ];
+        let from = from.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut to = HeaderMap::new();
+        outward(&from, &mut to);
+        let kept: Vec<_> = to.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(kept, [("content-type", "text/plain"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]);
+    }
+}

@@ -1,0 +1,114 @@
+//! Replies of Kiln's own: texts, JSON, errors.
+
+use crate::error::{Error, ErrorKind};
+use crate::invocation::InvocationId;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+/// A whole reply.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Names the kind of an error that is Kiln's and not the function's.
+pub(super) const KILN_ERROR: HeaderName = HeaderName::from_static("kiln-error");
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Seconds after which what failed for want of room or of a backend is worth another try.
+const AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invocation: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    logs: &'a [String],
+}
+
+/// A reply with a body of a type.
+pub(super) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer
+}
+
+pub(super) fn text(status: StatusCode, text: &'static str) -> Answer {
+    whole(status, TEXT, text)
+}
+
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(body) => whole(status, JSON, body),
+        Err(error) => {
+            tracing::error!(%error, "a reply can't be written as JSON");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        }
+    }
+}
+
+/// An error, with the status of its kind and the last lines of the function's stderr.
+pub(super) fn error(error: &Error, invocation: Option<InvocationId>) -> Answer {
+    let kind = error.kind();
+    let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let invocation = invocation.map(|id| id.to_string());
+    let body = ErrorBody { error: error.message(), kind: kind.as_str(), invocation, logs: error.logs() };
+    let mut answer = json(status, &body);
+    let headers = answer.headers_mut();
+    headers.insert(KILN_ERROR, HeaderValue::from_static(kind.as_str()));
+    if matches!(kind, ErrorKind::Overloaded | ErrorKind::Unavailable) {
+        headers.insert(RETRY_AFTER, AGAIN);
+    }
+    answer
+}
+
+/// The answer to a method that a path of Kiln's own doesn't have.
+pub(super) fn only_get() -> Answer {
+    let mut answer = error(&Error::invalid("this path is only read: use GET"), None);
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    async fn body(answer: Answer) -> serde_json::Value {
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_error_says_its_kind_its_invocation_and_its_last_words() {
+        let id = InvocationId::new();
+        let failed = Error::failed("the function exited with code 3").with_logs(vec!["oh no".into()]);
+        let answer = error(&failed, Some(id));
+        assert_eq!(answer.status(), 502);
+        assert_eq!(answer.headers()["kiln-error"], "FunctionFailed");
+        assert!(!answer.headers().contains_key("retry-after"));
+        let expected = serde_json::json!({
+            "error": "the function exited with code 3", "kind": "FunctionFailed",
+            "invocation": id.to_string(), "logs": ["oh no"],
+        });
+        assert_eq!(body(answer).await, expected);
+    }
+
+    #[tokio::test]
+    async fn every_kind_has_its_status_and_those_that_pass_say_when_to_try_again() {
+        for kind in ErrorKind::ALL {
+            let answer = error(&Error::new(kind, "x"), None);
+            assert_eq!(answer.status().as_u16(), kind.http_status());
+            assert_eq!(
+                answer.headers().contains_key("retry-after"),
+                matches!(kind.http_status(), 429 | 503),
+                "{kind}"
+            );
+            assert_eq!(body(answer).await, serde_json::json!({"error": "x", "kind": kind.as_str()}));
+        }
+    }
+}

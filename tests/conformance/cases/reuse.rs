@@ -1,0 +1,92 @@
+//! One sandbox, many requests: state is kept where it should be, replies are never mixed up, and who goes away
+//! leaves nothing running.
+
+use crate::bench::Bench;
+use kiln::{Invocation, Start};
+
+/// SEEDS.md I1: a streaming function's process serves them all, a one-shot function's one each.
+pub async fn i1_two_hundred_in_a_row(bench: &mut Bench) {
+    bench.deploy(bench.echo("echo")).await;
+    let streaming = bench.format.is_streaming();
+    let calls = if streaming || !bench.is_slow() { 200 } else { 10 };
+    for call in 1..=calls {
+        let outcome = bench.invoke("echo", "/count", "").await;
+        let start = outcome.start;
+        let count = crate::bench::reply(outcome).body;
+        assert_eq!(&count[..], if streaming { call.to_string() } else { "1".into() }.as_bytes());
+        assert_eq!(start == Some(Start::Warm), streaming && call > 1, "call {call} was started {start:?}");
+    }
+}
+
+/// A fresh sandbox for each request, as a policy.
+pub async fn one_use_each(bench: &mut Bench) {
+    let mut function = bench.echo("echo");
+    function.limits.max_uses = Some(1);
+    bench.deploy(function).await;
+    for _ in 0..4 {
+        assert_eq!(bench.text("echo", "/count", "").await, "1");
+    }
+}
+
+pub async fn three_uses_each(bench: &mut Bench) {
+    let mut function = bench.echo("echo");
+    function.limits.max_uses = Some(3);
+    function.limits.max_sandboxes = 1;
+    bench.deploy(function).await;
+    for count in [1, 2, 3, 1, 2, 3, 1] {
+        assert_eq!(bench.text("echo", "/count", "").await, count.to_string());
+    }
+}
+
+/// SEEDS.md E10: the sandbox is ended and all it held is free again.
+pub async fn e10_hanging_up_frees_the_sandbox(bench: &mut Bench) {
+    let mut function = bench.faulty("faulty");
+    function.limits.max_sandboxes = 1;
+    bench.deploy(function).await;
+    for path in ["/silence", "/loop", "/flood"] {
+        let host = bench.host.clone();
+        let mut invocation = Invocation::new("");
+        invocation.path = path.into();
+        let call = tokio::spawn(async move { host.invoke("faulty", invocation).await });
+        bench.until("it runs", |figures| figures.active == 1).await;
+        if path == "/flood" {
+            // It ends by itself, sooner or later; hung up on or not, nothing of it is left.
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        bench.until("nothing is charged", |figures| figures.charged == 0 && figures.active == 0).await;
+        assert_eq!(bench.subject.living().await, 0, "{path}: the sandbox lives on");
+        assert_eq!(bench.text("faulty", "/ok", "next").await, "next");
+        if bench.format.is_streaming() {
+            // It would be found idle by the next round: end it.
+            bench.error("faulty", "/exit/1", "").await;
+        }
+        bench.until("it is gone", |figures| figures.charged == 0).await;
+    }
+}
+
+/// Thirty-two callers, twenty requests each: every reply is its own caller's.
+pub async fn every_caller_gets_its_own_reply(bench: &mut Bench) {
+    let mut function = bench.echo("echo");
+    function.limits.max_sandboxes = 4;
+    bench.deploy(function).await;
+    let dear = bench.is_slow() && !bench.format.is_streaming();
+    let (callers, requests) = if dear { (4, 3) } else { (32, 20) };
+    let all: Vec<_> = (0..callers)
+        .map(|caller| {
+            let host = bench.host.clone();
+            tokio::spawn(async move {
+                for request in 0..requests {
+                    // Of different lengths, so that a mixed-up stream would be out of step, too.
+                    let body = format!("{caller}-{request}-").repeat(1 + (caller * 7 + request * 13) % 50);
+                    let reply = crate::bench::reply(host.invoke("echo", Invocation::new(body.clone())).await);
+                    assert_eq!(String::from_utf8_lossy(&reply.body), body);
+                }
+            })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap();
+    }
+    assert_eq!(bench.host.figures().ended, (callers * requests) as u64);
+}

@@ -1,0 +1,125 @@
+//! How a sandbox comes to be: each kind of start is told truly, and a start that fails says why.
+
+use crate::bench::Bench;
+use kiln::function::MIB;
+use kiln::{BackendKind, ErrorKind, Format, Invocation, Start};
+use std::time::Duration;
+
+/// SEEDS.md W9; and the rest of what an outcome tells.
+pub async fn w9_cold_then_warm(bench: &mut Bench) {
+    bench.deploy(bench.echo("echo")).await;
+    for first in [true, false] {
+        let invocation = Invocation::new("x");
+        let id = invocation.id;
+        let outcome = bench.host.invoke("echo", invocation).await;
+        let warm = !first && bench.format.is_streaming();
+        assert_eq!(outcome.start, Some(if warm { Start::Warm } else { Start::Cold }));
+        assert_eq!((outcome.id, outcome.backend), (id, Some(bench.kind())));
+        assert!(!outcome.timings.run.is_zero());
+        assert_eq!(outcome.timings.start.is_zero(), warm, "{:?}", outcome.timings);
+        crate::bench::reply(outcome);
+    }
+}
+
+/// Waits until so many sandboxes live and are likely to have told the host.
+async fn living(bench: &Bench, count: usize) {
+    while bench.subject.living().await < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    if bench.is_slow() {
+        // The engine knows of a container before its start has returned.
+        bench.until("nothing starts", |figures| figures.starting == 0).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+}
+
+/// SEEDS.md W4, W8, W9.
+pub async fn w9_prewarmed(bench: &mut Bench) {
+    bench.deploy(bench.echo("echo").prewarm(1)).await;
+    if bench.kind() == BackendKind::Docker && bench.format == Format::Default {
+        // Its container can't start before its request is known: the declaration has no effect.
+        let outcome = bench.invoke("echo", "/", "x").await;
+        assert_eq!(outcome.start, Some(Start::Cold));
+        return;
+    }
+    living(bench, 1).await;
+    assert_eq!(bench.host.figures().prewarmed, 1);
+    let outcome = bench.invoke("echo", "/count", "").await;
+    assert_eq!(outcome.start, Some(Start::Prewarmed));
+    assert_eq!(&crate::bench::reply(outcome).body[..], b"1");
+    bench.until("its replacement is there", |figures| figures.prewarmed == 1).await;
+}
+
+/// SEEDS.md W7, W9: there is room for one.
+pub async fn w9_recreated(bench: &mut Bench) {
+    bench.rebuild(|host| host.memory(32 * MIB)).await;
+    for name in ["one", "two"] {
+        bench.deploy(bench.echo(name)).await;
+    }
+    assert_eq!(bench.invoke("one", "/", "x").await.start, Some(Start::Cold));
+    for name in ["two", "one"] {
+        let outcome = bench.invoke(name, "/count", "").await;
+        assert_eq!(outcome.start, Some(Start::Recreated));
+        assert_eq!(&crate::bench::reply(outcome).body[..], b"1");
+    }
+    assert_eq!(bench.host.figures().evicted, 2);
+}
+
+/// SEEDS.md W7, W9: what was started ahead takes of the budget only when it is used.
+pub async fn w9_recreated_prewarm(bench: &mut Bench) {
+    bench.rebuild(|host| host.memory(32 * MIB).prewarm_outside_budget(true)).await;
+    bench.deploy(bench.echo("one")).await;
+    assert_eq!(bench.invoke("one", "/", "x").await.start, Some(Start::Cold));
+    bench.deploy(bench.echo("two").prewarm(1)).await;
+    living(bench, 2).await;
+    let outcome = bench.invoke("two", "/", "x").await;
+    assert_eq!(outcome.start, Some(Start::RecreatedPrewarm));
+    crate::bench::reply(outcome);
+}
+
+/// SEEDS.md W22: all who wait for it are told the same.
+pub async fn w22_a_failed_initialisation_is_told(bench: &mut Bench) {
+    for (init, kind) in [
+        ("exit", ErrorKind::FunctionFailed),
+        ("trap", ErrorKind::FunctionFailed),
+        ("hog", ErrorKind::OutOfMemory),
+    ] {
+        let mut function = bench.faulty(init).env("KILN_INIT", init);
+        function.limits.max_sandboxes = 1;
+        bench.deploy(function).await;
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let (host, name) = (bench.host.clone(), init);
+                tokio::spawn(async move { host.invoke(name, Invocation::new("")).await })
+            })
+            .collect();
+        for caller in callers {
+            let error = caller.await.unwrap().result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{init}: {error}");
+            assert!(init != "exit" || error.message().contains("code 3"), "{error}");
+        }
+    }
+}
+
+/// A start has its own time limit; where the backend can't tell it from the request, the request's.
+pub async fn an_initialisation_without_end_times_out(bench: &mut Bench) {
+    let mut function = bench.faulty("faulty").env("KILN_INIT", "loop").timeout(Duration::from_secs(1));
+    function.limits.start_timeout = Duration::from_secs(1);
+    bench.deploy(function).await;
+    let error = bench.error("faulty", "/ok", "").await;
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+}
+
+/// SEEDS.md E9.
+pub async fn e9_initialisation_is_not_the_requests_time(bench: &mut Bench) {
+    if bench.kind() == BackendKind::Docker && bench.format != Format::Frame {
+        // Only `frame` says when the initialisation is done: in the others a container's first reply is the first
+        // that is heard of it. Its own start doesn't count, which every other case relies on.
+        eprintln!("not on containers: `{}` doesn't say when its initialisation is done", bench.format);
+        return;
+    }
+    bench.deploy(bench.echo("echo").env("KILN_INIT_MS", "2500").timeout(Duration::from_millis(1500))).await;
+    let outcome = bench.invoke("echo", "/", "x").await;
+    assert!(outcome.timings.run < Duration::from_millis(1500), "{:?}", outcome.timings);
+    assert_eq!(&crate::bench::reply(outcome).body[..], b"x");
+}

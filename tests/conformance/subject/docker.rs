@@ -1,0 +1,79 @@
+//! Containers over a Docker engine, which is asked itself what is left.
+
+use super::{Open, Subject};
+use crate::docker_engine::{Engine, docker_or_skip};
+use async_trait::async_trait;
+use kiln::Function;
+use kiln::backend::Backend;
+use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::function::PullPolicy;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const OPEN: Open = |name| {
+    Box::pin(async move {
+        let engine = docker_or_skip(&name.replace("::", "-")).await?;
+        if !has_fixtures(&engine, name).await {
+            return None;
+        }
+        Some(Box::new(DockerSubject { backend: Arc::new(backend(&engine)), engine }) as _)
+    })
+};
+
+struct DockerSubject {
+    backend: Arc<Docker>,
+    engine: Engine,
+}
+
+fn backend(engine: &Engine) -> Docker {
+    let mut config = DockerConfig::new(&engine.host_id);
+    // The machine is busy with other tests.
+    config.call_timeout = Duration::from_secs(60);
+    config.slow_call_timeout = Duration::from_secs(60);
+    Docker::new(config)
+}
+
+fn image(guest: &str) -> String {
+    format!("kiln-fixture-{guest}:1")
+}
+
+/// Whether the fixtures' images are there. Where Docker is required they have to be.
+async fn has_fixtures(engine: &Engine, name: &str) -> bool {
+    for image in ["echo", "faulty"].map(image) {
+        if let Err(why) = engine.client.inspect_image(&image).await {
+            let why = format!("{name}: the engine has no image {image} ({why}); run scripts/test-services");
+            assert!(std::env::var("KILN_REQUIRE_DOCKER").as_deref() != Ok("1"), "{why}");
+            eprintln!("skipped: {why}");
+            return false;
+        }
+    }
+    true
+}
+
+#[async_trait]
+impl Subject for DockerSubject {
+    fn backend(&self) -> Arc<dyn Backend> {
+        self.backend.clone()
+    }
+
+    fn function(&self, name: &str, guest: &str) -> Function {
+        let mut function = Function::image(name, image(guest));
+        if let Some(image) = &mut function.code.image {
+            image.pull = PullPolicy::Never;
+        }
+        function
+    }
+
+    async fn living(&self) -> usize {
+        self.engine.containers(&self.engine.host_id).await.len()
+    }
+
+    async fn nothing_left(&self) {
+        let left = self.engine.containers(&self.engine.host_id).await;
+        assert!(left.is_empty(), "containers of a drained host are left: {left:?}");
+    }
+
+    fn is_slow(&self) -> bool {
+        true
+    }
+}

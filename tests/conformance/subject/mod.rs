@@ -1,0 +1,39 @@
+//! What the suite is run on: how each backend is made, how its guests are named, and what it may not leave behind.
+
+#[cfg(feature = "docker")]
+pub mod docker;
+mod fake;
+pub mod fake_docker;
+pub mod fake_wasm;
+#[cfg(feature = "wasm")]
+pub mod wasm;
+
+use async_trait::async_trait;
+use kiln::Function;
+use kiln::backend::Backend;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// One backend under test.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// The backend itself: the same one each time.
+    fn backend(&self) -> Arc<dyn Backend>;
+
+    /// A function that runs one of the guests, `echo` or `faulty`.
+    fn function(&self, name: &str, guest: &str) -> Function;
+
+    /// Sandboxes that live now.
+    async fn living(&self) -> usize;
+
+    /// Panics where anything of a drained host is left.
+    async fn nothing_left(&self);
+
+    /// Whether a start is dear.
+    fn is_slow(&self) -> bool {
+        false
+    }
+}
+
+/// Makes a subject for a test of this name; `None` after saying that it is skipped.
+pub type Open = fn(&'static str) -> Pin<Box<dyn Future<Output = Option<Box<dyn Subject>>>>>;
