@@ -49,6 +49,8 @@ impl Pool {
                 return self.wait_for_room(job, need, Some(idle), evict);
             }
             self.assign(job, idle, Start::Warm);
+        } else if function.spare() {
+            self.cover(job);
         } else if !has_room {
             return false;
         } else if let Some(ready) = self.ready_ahead(index) {
@@ -118,8 +120,13 @@ impl Pool {
             };
             self.assign(job, index, start);
         }
-        let lies = self.sandboxes.get(index).is_some_and(|sandbox| sandbox.shelf != Shelf::None);
-        if !lies {
+        // One that was open to more jobs and runs none any more lies in the wrong place.
+        let (shelf, active) =
+            self.sandboxes.get(index).map_or((Shelf::None, 0), |sandbox| (sandbox.shelf, sandbox.active));
+        if active == 0 {
+            self.unshelve(index);
+        }
+        if active == 0 || shelf == Shelf::None {
             self.shelve(now, index);
         }
         self.balance(now, of);

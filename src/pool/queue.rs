@@ -154,7 +154,7 @@ impl Pool {
         let was = function.waits;
         let is = function.line.front().and_then(|job| self.jobs.get(job)).and_then(|job| {
             let at_hand = function.open.front().is_some() || function.first_idle().is_some();
-            (at_hand || function.has_room()).then(|| (job.order, self.need(index)))
+            (at_hand || function.spare() || function.has_room()).then(|| (job.order, self.need(index)))
         });
         if was == is {
             return false;
@@ -177,6 +177,9 @@ impl Pool {
     fn need(&self, index: u32) -> u64 {
         let Some(function) = self.functions.get(index) else { return 0 };
         if function.open.front().is_some() {
+            return 0;
+        }
+        if function.first_idle().is_none() && function.spare() {
             return 0;
         }
         let at_hand = function.first_idle().or_else(|| self.ready_ahead(index));

@@ -160,7 +160,7 @@ fn a_job_does_not_evict_what_it_wants() {
     assert_eq!(sim.home(job), wanted);
 }
 
-/// A function's own idle sandbox can be all there is: it is used, not evicted and made again.
+/// A lowered budget takes what is idle; until what runs fits again, nothing grows.
 #[test]
 fn a_lowered_budget_evicts_idle_sandboxes_and_starts_nothing() {
     let mut sim = Sim::new(1024);
@@ -236,6 +236,10 @@ fn cost_weighs_how_many_there_are() {
     let mut sim = Sim::new(1024);
     let (many, one, g) = (sim.function(of(256)), sim.function(of(256)), sim.function(of(256)));
     let only = rest_after(&mut sim, one, ms(100));
+    for _ in 0..2 {
+        let job = sim.run(one);
+        sim.release(job);
+    }
     let jobs = [(); 3].map(|()| {
         let job = sim.submit(many);
         let sandbox = sim.one_started();

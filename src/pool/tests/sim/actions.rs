@@ -67,7 +67,7 @@ impl Sim {
                 rest: memory,
                 idle_since: self.now,
                 doomed: false,
-                untaken: false,
+                rested: false,
             },
         );
     }
@@ -112,6 +112,7 @@ impl Sim {
         assert!(untaken || sandbox.function == Some(function), "a sandbox is never shared (W2)");
         assert!(sandbox.active.len() < spec.concurrency as usize, "more jobs than its concurrency");
         sandbox.uses += 1;
+        sandbox.rested = false;
         assert!(spec.max_uses.is_none_or(|most| sandbox.uses <= most), "more jobs than its max_uses");
         sandbox.function = Some(function);
         sandbox.state = State::Warm;
@@ -150,7 +151,11 @@ impl Sim {
             Why::Closing => self.closing,
         };
         assert!(because, "{id:?} is removed, but not because it is {why:?}");
-        sandbox.untaken = sandbox.function.is_none();
+        // One that never came to rest holds what it held at work.
+        let at_work = !sandbox.rested && sandbox.function.is_some();
+        if at_work && matches!(why, Why::Poisoned | Why::UsedUp) {
+            sandbox.rest = sandbox.memory;
+        }
         sandbox.state = State::Removing;
         self.evicted += u64::from(why == Why::Evicted);
     }

@@ -60,7 +60,7 @@ impl Sim {
     /// when the job was served elsewhere. Only the pool knows for which; what follows from it is checked.
     fn adopt(&mut self) {
         let Event::Ready(id, _) = self.event else { return };
-        let Some(it) = self.sandboxes.get(id).filter(|it| it.state == State::Prewarmed) else { return };
+        let Some(it) = self.sandboxes.get(id).filter(|it| it.function.is_none()) else { return };
         let Target::Prewarm(kind, memory) = it.target else { return };
         let claimed = |(id, it): (FunctionId, &Function)| {
             let fits = it.spec.kind == Some(kind) && it.spec.memory == memory;
@@ -71,7 +71,10 @@ impl Sim {
         let owner = self.functions.iter().find_map(claimed);
         if let (Some(owner), Some(it)) = (owner, self.sandboxes.get_mut(id)) {
             it.function = Some(owner);
-            it.state = State::Warm;
+            match it.state {
+                State::Removing => it.rest = it.memory,
+                _ => it.state = State::Warm,
+            }
         }
     }
 
@@ -83,6 +86,7 @@ impl Sim {
         for entry in entries.iter_mut() {
             (entry.have, entry.starting, entry.leaving, entry.least_rest) = (0, 0, 0, None);
         }
+        sandboxes.each(|it| it.rested = it.state == State::Warm && it.active.is_empty());
         for (_, it) in sandboxes.iter() {
             let untaken = it.function.is_none();
             if untaken && let Target::Prewarm(kind, memory) = it.target {
@@ -161,7 +165,7 @@ impl Sim {
     /// Each function's figures against the recount; learns what only the pool knows: claims, and who is covered.
     fn check_functions(&mut self, figures: &Figures) {
         let (mut waiting, mut waiting_memory) = (0, 0);
-        let Self { pool, functions, jobs, waited, entries, .. } = self;
+        let Self { pool, functions, jobs, waited, retried, entries, .. } = self;
         functions.each_with_id(|id, it| {
             let said = pool.function_figures(id).expect("a known function has figures");
             let tally = &mut it.tally;
@@ -176,15 +180,14 @@ impl Sim {
             assert!(tally.claimed <= claimable, "{id:?}: more is claimed than starts");
             assert!(tally.live() <= it.spec.max_sandboxes, "{id:?}: more sandboxes than it may have");
 
+            // Only the pool knows which starting one is put down for whom, and one found dead while it starts is
+            // waited for until it has. While another waits for memory, nobody is covered, either.
             let room = it.spec.concurrency.min(it.spec.max_uses.unwrap_or(u32::MAX)) as usize;
-            let uncovered = it.queue.len().saturating_sub(tally.coming);
-            let least = uncovered.saturating_sub(tally.claimed as usize * room);
+            let coming = (said.starting + tally.pausing) as usize * room;
+            let least = it.queue.len().saturating_sub(coming);
             it.waiting = said.waiting as usize;
-            assert!(
-                (least..=uncovered).contains(&it.waiting),
-                "{id:?}: {} wait, not {uncovered}",
-                it.waiting
-            );
+            assert!(it.waiting >= least, "{id:?}: {} jobs wait, and {least} have none coming", it.waiting);
+            assert!(it.waiting <= it.queue.len(), "{id:?}: more jobs wait than there are");
             for job in it.queue.range(it.queue.len() - it.waiting..) {
                 if let Some(job) = jobs.get_mut(*job)
                     && !job.waited
@@ -197,7 +200,9 @@ impl Sim {
             waiting_memory += it.waiting as u64 * it.spec.memory;
         });
         assert_eq!((figures.waiting, figures.waiting_memory), (waiting, waiting_memory), "waiting");
-        assert_eq!(figures.waited, *waited, "jobs that had to wait are counted once (W14, D8)");
+        // One that lost its sandbox on the way may have waited without being seen to, within one event.
+        let counted = *waited..=*waited + *retried;
+        assert!(counted.contains(&figures.waited), "{} waited, not {counted:?} (W14, D8)", figures.waited);
     }
 
     /// The one ledger: what is charged is the sum over the sandboxes, and within the budget.
@@ -280,9 +285,13 @@ impl Sim {
             None => {
                 self.earmark = None;
                 assert!(idlers.is_none(), "a job of {idlers:?} waits beside a sandbox that it could use");
+                self.functions.iter().for_each(|(id, _)| self.check_covered(id));
                 self.check_refill(figures);
             }
-            Some(head) => self.check_head(&head, figures, mixed),
+            Some(head) => {
+                self.check_covered(head.function);
+                self.check_head(&head, figures, mixed);
+            }
         }
     }
 
@@ -305,6 +314,13 @@ impl Sim {
             }
             None => Some((it.spec.memory, 0)),
         }
+    }
+
+    /// Where nobody is in the way, a job that has a sandbox coming doesn't count as waiting.
+    fn check_covered(&self, function: FunctionId) {
+        let Some(it) = self.functions.get(function) else { return };
+        let most = it.queue.len().saturating_sub(it.tally.coming);
+        assert!(it.waiting <= most, "{function:?}: {} jobs wait, and only {most} have none coming", it.waiting);
     }
 
     fn check_overtaken(&self, waiting: &Head, mixed: bool) {

@@ -57,6 +57,8 @@ pub(super) struct Sim {
     credits: u64,
     arrivals: u64,
     waited: u64,
+    /// Jobs that may have lost a sandbox that they were to have.
+    retried: u64,
     evicted: u64,
     /// The pool's figures after the last event.
     before: Figures,
@@ -86,6 +88,7 @@ impl Sim {
             credits: 0,
             arrivals: 0,
             waited: 0,
+            retried: 0,
             evicted: 0,
             before,
             served: Vec::new(),
@@ -162,6 +165,9 @@ impl Sim {
         let now = self.now;
         match event {
             Event::Ready(id, charge) => {
+                if self.sandboxes.get(id).is_some_and(|it| it.doomed) {
+                    self.retry_of(id);
+                }
                 let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state == State::Starting)
                 else {
                     return false;
@@ -176,6 +182,7 @@ impl Sim {
                     return false;
                 }
                 self.entry_of(id, |entry| entry.backing_off = true);
+                self.retry_of(id);
                 self.sandboxes.remove(id);
             }
             Event::Released(id, job, charge, fate) => {
@@ -187,6 +194,7 @@ impl Sim {
             Event::Reschedule(id, job) => {
                 let Some(sandbox) = self.leave(id, job) else { return false };
                 sandbox.doomed = true;
+                self.retry_of(id);
                 let Some(waiting) = self.jobs.get_mut(job) else { return false };
                 waiting.place = Place::Queued;
                 waiting.rescheduled = true;
@@ -194,6 +202,7 @@ impl Sim {
                 self.queue(function).push_front(job);
             }
             Event::Paused(id) => {
+                self.retry_of(id);
                 let Some(sandbox) = self.sandboxes.get_mut(id).filter(|it| it.state == State::Pausing) else {
                     return false;
                 };
@@ -208,6 +217,10 @@ impl Sim {
                 sandbox.doomed = true;
             }
             Event::Removed(id) => {
+                if self.sandboxes.get(id).is_some_and(|it| it.state == State::Starting) {
+                    self.entry_of(id, |entry| entry.backing_off = true);
+                }
+                self.retry_of(id);
                 let Some(sandbox) = self.sandboxes.remove(id) else { return false };
                 for job in sandbox.active {
                     if let Some(orphan) = self.jobs.get_mut(job) {
@@ -218,13 +231,14 @@ impl Sim {
             Event::Cancel(job) => return self.jobs.get(job).is_some_and(|it| it.place == Place::Queued),
             Event::SetBudget(bytes) => self.config.budget = bytes,
             Event::SetPrewarm(kind, memory, count, owner) => {
-                self.entries.retain(|entry| (entry.kind, entry.memory) != (kind, memory));
+                let known = self.entries.iter().position(|it| (it.kind, it.memory) == (kind, memory));
+                let backing_off = known.is_some_and(|at| self.entries.swap_remove(at).backing_off);
                 self.entries.push(Entry {
                     kind,
                     memory,
                     count,
                     owner,
-                    backing_off: false,
+                    backing_off,
                     have: 0,
                     starting: 0,
                     least_rest: None,
@@ -284,6 +298,16 @@ impl Sim {
         if self.functions.get(function).is_some() {
             self.queue(function).retain(|queued| *queued != job);
         }
+    }
+
+    /// A sandbox that jobs may have waited for is not to be had, or only for more memory.
+    fn retry_of(&mut self, id: SandboxId) {
+        let Some(it) = self.sandboxes.get(id) else { return };
+        let near = |queue: &VecDeque<JobId>| queue.len() as u64 + 1;
+        self.retried += match it.function.and_then(|function| self.functions.get(function)) {
+            Some(function) => near(&function.queue),
+            None => self.functions.iter().map(|(_, function)| near(&function.queue)).sum(),
+        };
     }
 
     fn entry_of(&mut self, id: SandboxId, change: impl FnOnce(&mut Entry)) {

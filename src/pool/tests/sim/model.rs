@@ -147,8 +147,8 @@ pub(in crate::pool::tests) struct Sandbox {
     pub(super) idle_since: Time,
     /// It is known to be dead or not to be trusted.
     pub(super) doomed: bool,
-    /// While it is removed: whether it had been a prewarmed one that nobody had taken.
-    pub(super) untaken: bool,
+    /// It is idle, and was so when an event was over.
+    pub(super) rested: bool,
 }
 
 /// A job that hasn't ended.
@@ -181,7 +181,7 @@ pub(in crate::pool::tests) struct Entry {
     pub(in crate::pool::tests) kind: Kind,
     pub(in crate::pool::tests) memory: u64,
     pub(super) count: u32,
-    pub(super) owner: Option<FunctionId>,
+    pub(in crate::pool::tests) owner: Option<FunctionId>,
     /// A start of it failed and none has succeeded since: the pool waits before it tries again.
     pub(super) backing_off: bool,
     /// Ready or starting, recounted; claimed ones included.
