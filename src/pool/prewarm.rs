@@ -71,9 +71,15 @@ impl Pool {
                 index
             }
         };
+        let mut before = None;
         if let Some(entry) = self.prewarms.entries.get_mut(index) {
             entry.count = count;
-            entry.owner = owner;
+            before = std::mem::replace(&mut entry.owner, owner);
+        }
+        if let Some(before) = before.and_then(|before| self.functions.get_mut(before))
+            && before.own_entry == Some(index)
+        {
+            before.own_entry = None;
         }
         if let Some(function) = owner.and_then(|owner| self.functions.get_mut(owner)) {
             function.own_entry = Some(index);

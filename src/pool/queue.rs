@@ -4,7 +4,7 @@
 
 use super::Pool;
 use super::entities::Place;
-use super::types::Time;
+use super::types::{Refusal, Time};
 use std::collections::BTreeSet;
 
 /// The functions whose first job waits for memory.
@@ -26,11 +26,6 @@ impl HostLine {
     pub(super) fn least(&self, apart: u32) -> Option<(u64, u32)> {
         let (need, _, function) = self.by_need.iter().find(|(.., function)| *function != apart)?;
         Some((*need, *function))
-    }
-
-    /// All functions in the line. A walk: for rare events only.
-    pub(super) fn functions(&self) -> Vec<u32> {
-        self.by_order.iter().map(|(_, function)| *function).collect()
     }
 }
 
@@ -75,6 +70,20 @@ impl Pool {
         } else {
             function.line.push_back(&mut self.jobs, job);
         }
+    }
+
+    /// Puts a rescheduled job before all others of its function (`SEEDS.md W17`): also before those that wait for a sandbox
+    /// that is on its way, the last of which may then have none.
+    pub(super) fn rejoin_line(&mut self, job: u32) {
+        let Some(waiting) = self.jobs.get_mut(job) else { return };
+        let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        if function.covered.is_empty() {
+            self.join_line(job, true);
+            self.count_waiting(job);
+            return;
+        }
+        waiting.place = Place::Covered;
+        function.covered.push_front(&mut self.jobs, job);
     }
 
     /// Takes a job out of the list that it waits in.
@@ -128,6 +137,9 @@ impl Pool {
         {
             self.cover(first);
         }
+        if self.refuse_impossible(index) {
+            self.finish(Some(index));
+        }
         self.reindex(index);
         if let Some(function) = self.functions.get(index)
             && (function.retired || self.closing)
@@ -136,6 +148,20 @@ impl Pool {
         {
             self.sweep(index);
         }
+    }
+
+    /// Ends the jobs that a lowered budget leaves no hope (`SEEDS.md D5`). True if there were any.
+    fn refuse_impossible(&mut self, index: u32) -> bool {
+        let budget = self.ledger.budget;
+        let mut refused = false;
+        while let Some(function) = self.functions.get(index)
+            && function.spec.memory > budget
+            && let Some(job) = function.line.front()
+        {
+            self.refuse(job, Refusal::Impossible { needs: function.spec.memory, budget });
+            refused = true;
+        }
+        refused
     }
 
     /// Lets a job wait for a sandbox that is on its way.
@@ -176,10 +202,7 @@ impl Pool {
     /// Bytes that serving a function's next job takes.
     fn need(&self, index: u32) -> u64 {
         let Some(function) = self.functions.get(index) else { return 0 };
-        if function.open.front().is_some() {
-            return 0;
-        }
-        if function.first_idle().is_none() && function.spare() {
+        if function.open.front().is_some() || function.spare() {
             return 0;
         }
         let at_hand = function.first_idle().or_else(|| self.ready_ahead(index));

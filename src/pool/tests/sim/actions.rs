@@ -94,7 +94,7 @@ impl Sim {
         match start {
             Start::Warm => assert!(!fresh && !untaken, "warm, but it had not served nor rested"),
             Start::Warming => assert!(fresh, "warming, but it was up before"),
-            Start::Cold | Start::Recreated => assert!(fresh && !untaken, "cold, but it was up before"),
+            Start::Cold | Start::Recreated => assert!(fresh, "cold, but it was up before"),
             Start::Prewarmed | Start::RecreatedPrewarm => assert!(untaken, "prewarmed, but it was taken"),
         }
         assert!(

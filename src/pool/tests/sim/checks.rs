@@ -86,7 +86,9 @@ impl Sim {
         for entry in entries.iter_mut() {
             (entry.have, entry.starting, entry.leaving, entry.least_rest) = (0, 0, 0, None);
         }
-        sandboxes.each(|it| it.rested = it.state == State::Warm && it.active.is_empty());
+        sandboxes.each(|it| {
+            it.rested = matches!(it.state, State::Warm | State::Pausing) && it.active.is_empty();
+        });
         for (_, it) in sandboxes.iter() {
             let untaken = it.function.is_none();
             if untaken && let Target::Prewarm(kind, memory) = it.target {
@@ -298,6 +300,9 @@ impl Sim {
     /// What a function's next job needs, and how much of the evictable memory is what it wants itself. `None`: it
     /// doesn't wait for memory.
     fn need(&self, it: &Function) -> Option<(u64, u64)> {
+        if it.tally.spare > 0 {
+            return Some((0, 0));
+        }
         if let Some(rest) = it.tally.least_rest {
             return Some((it.spec.memory - rest, it.tally.resting));
         }

@@ -340,6 +340,12 @@ impl Drop for Sim {
                 }
             }
             eprintln!("{:>12?} {:?} (the last)", Duration::from_nanos(self.now.0), self.event);
+            for action in &self.actions {
+                eprintln!("{:>14}-> {action:?}", "");
+            }
+            for (id, it) in self.functions.iter() {
+                eprintln!("{id:?}: {} of {:?} wait; {:?}", it.waiting, it.queue, it.tally);
+            }
         }
     }
 }
