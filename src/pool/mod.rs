@@ -329,8 +329,8 @@ impl Pool {
             function.coming -= 1;
             function.pausing -= 1;
         }
-        // A job that waited for it would need room to let it run, as with any idle one.
         self.shelve_paused(index);
+        self.wake_covered(now, index, of);
         self.balance(now, of);
         self.schedule(now);
     }

@@ -127,6 +127,7 @@ impl Pool {
                 _ => Start::Warm,
             };
             self.assign(job, index, start);
+            self.reindex(of);
         }
         // One that was open to more jobs and runs none any more lies in the wrong place.
         let (shelf, active) =
@@ -140,16 +141,32 @@ impl Pool {
         self.balance(now, of);
     }
 
+    /// Gives a sandbox that has just been paused to the oldest job that waited for one on its way: as with any idle one,
+    /// if there is room to let it run.
+    pub(super) fn wake_covered(&mut self, now: Time, sandbox: u32, of: u32) {
+        let Some(function) = self.functions.get(of) else { return };
+        let need = function.spec.memory.saturating_sub(self.charge(sandbox));
+        if need <= self.free_beside_head()
+            && let Some(job) = function.covered.front()
+            && self.jobs.get(job).is_some_and(|job| self.may_pass(now, job.order))
+        {
+            self.assign(job, sandbox, Start::Warm);
+            self.fill(now, sandbox, of);
+        }
+    }
+
     /// Gives a busy sandbox's free slots to its function's jobs, those that wait for another one included.
     fn fill(&mut self, now: Time, sandbox: u32, of: u32) {
+        self.reindex(of);
         while self.has_capacity(sandbox)
             && let Some(job) = self.next_job(now, of)
         {
             self.assign(job, sandbox, Start::Warm);
+            self.reindex(of);
         }
     }
 
-    /// The function's job that is served next, if any may be.
+    /// The function's job that is served next, if any may be. The function has to be in its place in the host's line.
     fn next_job(&self, now: Time, function: u32) -> Option<u32> {
         let function = self.functions.get(function)?;
         function.covered.front().or_else(|| {

@@ -226,9 +226,10 @@ impl Pool {
         self.entry_of(function)?.1.ready.front()
     }
 
-    /// The one of its kind and memory that is being started and nobody has claimed.
+    /// The one of its kind and memory that is being started, that nobody has claimed and that isn't known to be dead.
     pub(super) fn starting_ahead(&self, function: u32) -> Option<u32> {
-        self.entry_of(function)?.1.ahead.front()
+        let ahead = &self.entry_of(function)?.1.ahead;
+        ahead.iter(&self.sandboxes).find(|&it| self.sandboxes.get(it).is_some_and(|it| !it.poisoned))
     }
 
     fn entry_of(&self, function: u32) -> Option<(u32, &Entry)> {

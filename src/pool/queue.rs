@@ -112,8 +112,9 @@ impl Pool {
         }
     }
 
-    /// Lets as many of a function's jobs wait for its sandboxes on their way as these can take, and puts the function into
-    /// the host's line or out of it. To be called after whatever changes a function.
+    /// Lets as many of a function's jobs wait for its sandboxes on their way as these can take, unless there is one at hand,
+    /// and puts the function into the host's line or out of it. To be called after whatever changes a function, and before
+    /// `schedule`.
     pub(super) fn balance(&mut self, now: Time, index: u32) {
         let Some(function) = self.functions.get(index) else { return };
         if function.covered.is_empty() && function.line.is_empty() && function.waits.is_none() {
@@ -132,14 +133,14 @@ impl Pool {
         }
         while let Some(function) = self.functions.get(index)
             && function.spare()
+            && function.open.is_empty()
+            && function.first_idle().is_none()
             && let Some(first) = function.line.front()
             && self.jobs.get(first).is_some_and(|job| self.may_pass(now, job.order))
         {
             self.cover(first);
         }
-        if self.refuse_impossible(index) {
-            self.finish(Some(index));
-        }
+        let refused = self.refuse_impossible(index);
         self.reindex(index);
         if let Some(function) = self.functions.get(index)
             && (function.retired || self.closing)
@@ -147,6 +148,9 @@ impl Pool {
             && function.line.is_empty()
         {
             self.sweep(index);
+        }
+        if refused {
+            self.finish(Some(index));
         }
     }
 

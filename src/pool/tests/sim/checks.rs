@@ -1,6 +1,6 @@
 //! The invariants of `DESIGN.md` ("The pool"), checked after each event against the host's own books.
 
-use super::model::{Place, State, Table, Tally};
+use super::model::{Place, Sandbox, State, Table, Tally};
 use super::*;
 
 /// A job that got a sandbox or a start in this event, without having had one coming before.
@@ -13,15 +13,18 @@ pub(super) struct Served {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Earmark {
     job: JobId,
-    need: u64,
+    need: Need,
 }
+
+/// What a job needs: at least and at most, since which of the sandboxes at rest it gets is the pool's to say.
+type Need = (u64, u64);
 
 /// The first job that waits for memory, and what it wants.
 struct Head {
     job: JobId,
     function: FunctionId,
     order: u64,
-    need: u64,
+    need: Need,
     /// What of the idle and prewarmed memory it can't take for itself.
     own: u64,
 }
@@ -68,13 +71,40 @@ impl Sim {
             let now = |it: &Function| it.tally.starting + it.tally.claimed;
             (fits && it.tally.claimed > 0 && starting() < now(it)).then_some(id)
         };
+        if it.state == State::Removing && it.doomed {
+            return self.adopt_removed(id);
+        }
         let owner = self.functions.iter().find_map(claimed);
+        if owner.is_none() {
+            self.entry_of(id, |entry| entry.backing_off = false);
+        }
         if let (Some(owner), Some(it)) = (owner, self.sandboxes.get_mut(id)) {
             it.function = Some(owner);
             match it.state {
-                State::Removing => it.rest = it.memory,
+                State::Removing => {}
                 _ => it.state = State::Warm,
             }
+        }
+    }
+
+    /// As above, for one that was found dead while it started: put down for a function, it is charged in full.
+    fn adopt_removed(&mut self, id: SandboxId) {
+        let removing = |(other, it): (SandboxId, &Sandbox)| {
+            (it.state == State::Removing && other != id).then_some(match it.function {
+                None if self.config.prewarm_outside_budget => 0,
+                _ => it.rest,
+            })
+        };
+        let others: u64 = self.sandboxes.iter().filter_map(removing).sum();
+        let charge = self.pool.figures().removing_memory - others;
+        let claimed = |(id, it): (FunctionId, &Function)| (it.tally.claimed > 0).then_some(id);
+        let owner = self.functions.iter().find_map(claimed);
+        let outside = self.config.prewarm_outside_budget;
+        let Some(it) = self.sandboxes.get_mut(id) else { return };
+        if it.memory == charge && (it.rest < charge || outside) {
+            assert!(owner.is_some(), "nobody had claimed it, and it is charged in full");
+            it.rest = charge;
+            it.function = owner;
         }
     }
 
@@ -84,7 +114,8 @@ impl Sim {
         let Self { functions, sandboxes, entries, config, .. } = self;
         functions.each(|it| it.tally = Tally { claimed: it.tally.claimed, ..Tally::default() });
         for entry in entries.iter_mut() {
-            (entry.have, entry.starting, entry.leaving, entry.least_rest) = (0, 0, 0, None);
+            (entry.have, entry.starting, entry.leaving) = (0, 0, 0);
+            (entry.least_rest, entry.most_rest) = (None, 0);
         }
         sandboxes.each(|it| {
             it.rested = matches!(it.state, State::Warm | State::Pausing) && it.active.is_empty();
@@ -112,6 +143,7 @@ impl Sim {
                         entry.have += 1;
                         entry.starting += u32::from(state == State::Starting);
                         if state == State::Prewarmed && !it.doomed {
+                            entry.most_rest = entry.most_rest.max(it.rest);
                             entry.least_rest =
                                 Some(entry.least_rest.map_or(it.rest, |rest| rest.min(it.rest)));
                         }
@@ -156,6 +188,7 @@ impl Sim {
                         let spent = spec.max_uses.is_some_and(|most| it.uses >= most);
                         assert!(!spent, "a used-up sandbox is kept");
                         tally.resting += it.rest;
+                        tally.most_rest = tally.most_rest.max(it.rest);
                         tally.least_rest = Some(tally.least_rest.map_or(it.rest, |rest| rest.min(it.rest)));
                     }
                 }
@@ -266,7 +299,8 @@ impl Sim {
             if it.waiting == 0 {
                 let room = figures.budget.saturating_sub(figures.charged);
                 let fits = |rest| it.spec.memory - rest <= room;
-                if !it.queue.is_empty() && it.tally.least_rest.is_some_and(fits) {
+                let coming = it.tally.starting + it.tally.claimed + it.tally.pausing > 0;
+                if !it.queue.is_empty() && !coming && it.tally.least_rest.is_some_and(fits) {
                     idlers = Some(id);
                 }
                 return None;
@@ -299,12 +333,13 @@ impl Sim {
 
     /// What a function's next job needs, and how much of the evictable memory is what it wants itself. `None`: it
     /// doesn't wait for memory.
-    fn need(&self, it: &Function) -> Option<(u64, u64)> {
+    fn need(&self, it: &Function) -> Option<(Need, u64)> {
         if it.tally.spare > 0 {
-            return Some((0, 0));
+            return Some(((0, 0), 0));
         }
         if let Some(rest) = it.tally.least_rest {
-            return Some((it.spec.memory - rest, it.tally.resting));
+            let least = it.spec.memory - it.tally.most_rest;
+            return Some(((least, it.spec.memory - rest), it.tally.resting));
         }
         let entry = self.entries.iter().find(|entry| {
             Some(entry.kind) == it.spec.kind && entry.memory == it.spec.memory && entry.least_rest.is_some()
@@ -312,12 +347,13 @@ impl Sim {
         if it.tally.live() >= it.spec.max_sandboxes {
             return None;
         }
+        let whole = it.spec.memory;
         match entry {
-            Some(_) if self.config.prewarm_outside_budget => Some((it.spec.memory, 0)),
-            Some(entry) => {
-                Some((it.spec.memory - entry.least_rest.unwrap_or(0), u64::from(entry.have) * entry.memory))
+            Some(entry) if !self.config.prewarm_outside_budget => {
+                let most = whole - entry.least_rest.unwrap_or(0);
+                Some(((whole - entry.most_rest, most), u64::from(entry.have) * entry.memory))
             }
-            None => Some((it.spec.memory, 0)),
+            _ => Some(((whole, whole), 0)),
         }
     }
 
@@ -346,13 +382,13 @@ impl Sim {
         let signed = |bytes: u64| i128::from(bytes);
         let free = signed(figures.budget) - signed(figures.charged);
         let coming = free + signed(figures.removing_memory);
-        let need = signed(head.need);
+        let (least, need) = (signed(head.need.0), signed(head.need.1));
         let prewarmed = if self.config.prewarm_outside_budget { 0 } else { self.ready_memory() };
         let resting: u64 = self.functions.iter().map(|(_, it)| it.tally.resting).sum();
         let evictable = signed((resting + prewarmed).saturating_sub(head.own));
         if !mixed {
             assert!(need > free, "{:?} of {:?} needs {need}, {free} is free", head.job, head.function);
-            let stalled = coming < need && coming + evictable >= need;
+            let stalled = coming < least && coming + evictable >= need;
             assert!(
                 !stalled,
                 "{:?} needs {need}: {coming} comes, {evictable} could, none is evicted",
@@ -360,9 +396,10 @@ impl Sim {
             );
         }
         let earmark = Earmark { job: head.job, need: head.need };
-        let lowered = matches!(self.event, Event::SetBudget(_));
-        if self.earmark == Some(earmark) && !lowered && !mixed {
-            assert!(coming >= need, "what was being freed for {:?} is given away", head.job);
+        // One that arrived earlier and has lost its sandbox goes before it.
+        let disturbed = matches!(self.event, Event::SetBudget(_)) || self.retrying || mixed;
+        if self.earmark == Some(earmark) && !disturbed {
+            assert!(coming >= least, "what was being freed for {:?} is given away", head.job);
         }
         self.earmark = (coming >= need).then_some(earmark);
         if let Some(job) = self.jobs.get_mut(head.job) {

@@ -59,6 +59,8 @@ pub(super) struct Sim {
     waited: u64,
     /// Jobs that may have lost a sandbox that they were to have.
     retried: u64,
+    /// There are such jobs in this event.
+    retrying: bool,
     evicted: u64,
     /// The pool's figures after the last event.
     before: Figures,
@@ -89,6 +91,7 @@ impl Sim {
             arrivals: 0,
             waited: 0,
             retried: 0,
+            retrying: false,
             evicted: 0,
             before,
             served: Vec::new(),
@@ -115,6 +118,7 @@ impl Sim {
         self.event = event;
         self.actions.clear();
         self.served.clear();
+        self.retrying = false;
         let sensible = self.believe(event);
         let job = self.tell(event);
         if let (Some(job), Event::Submit(function)) = (job, event) {
@@ -175,7 +179,6 @@ impl Sim {
                 sandbox.rest = charge.min(sandbox.memory);
                 sandbox.idle_since = now;
                 sandbox.state = if sandbox.function.is_some() { State::Warm } else { State::Prewarmed };
-                self.entry_of(id, |entry| entry.backing_off = false);
             }
             Event::StartFailed(id) => {
                 if self.sandboxes.get(id).is_none_or(|it| it.state != State::Starting) {
@@ -242,6 +245,7 @@ impl Sim {
                     have: 0,
                     starting: 0,
                     least_rest: None,
+                    most_rest: 0,
                     leaving: 0,
                 });
             }
@@ -303,6 +307,7 @@ impl Sim {
     /// A sandbox that jobs may have waited for is not to be had, or only for more memory.
     fn retry_of(&mut self, id: SandboxId) {
         let Some(it) = self.sandboxes.get(id) else { return };
+        self.retrying = true;
         let near = |queue: &VecDeque<JobId>| queue.len() as u64 + 1;
         self.retried += match it.function.and_then(|function| self.functions.get(function)) {
             Some(function) => near(&function.queue),
@@ -344,8 +349,10 @@ impl Drop for Sim {
                 eprintln!("{:>14}-> {action:?}", "");
             }
             for (id, it) in self.functions.iter() {
-                eprintln!("{id:?}: {} of {:?} wait; {:?}", it.waiting, it.queue, it.tally);
+                let jobs = it.queue.iter().filter_map(|id| self.jobs.get(*id)).map(|job| (job.order, job.arrived.0));
+                eprintln!("{id:?}: {} of {:?} wait; {:?} {:?}", it.waiting, jobs.collect::<Vec<_>>(), it.tally, it.spec);
             }
+            eprintln!("{:?} {:?}", self.config, self.entries);
         }
     }
 }

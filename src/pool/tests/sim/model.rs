@@ -109,6 +109,8 @@ pub(super) struct Tally {
     pub(super) resting: u64,
     /// The least that one of its assignable idle sandboxes is charged.
     pub(super) least_rest: Option<u64>,
+    /// The most.
+    pub(super) most_rest: u64,
     /// Starting prewarmed sandboxes that the pool has put down for it.
     pub(super) claimed: u32,
 }
@@ -190,6 +192,8 @@ pub(in crate::pool::tests) struct Entry {
     pub(super) starting: u32,
     /// What the ready ones rest at, at least, where there is a usable one.
     pub(super) least_rest: Option<u64>,
+    /// At most.
+    pub(super) most_rest: u64,
     /// Those being removed.
     pub(super) leaving: u32,
 }
