@@ -208,7 +208,8 @@ impl Function {
 
     /// Jobs that its sandboxes on their way can take.
     pub(super) fn capacity(&self) -> u64 {
-        u64::from(self.coming) * u64::from(self.spec.concurrency)
+        let each = self.spec.max_uses.map_or(self.spec.concurrency, |uses| uses.min(self.spec.concurrency));
+        u64::from(self.coming) * u64::from(each)
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -133,19 +133,12 @@ impl Pool {
     }
 
     /// Changes the budget. A smaller one evicts idle sandboxes and refuses jobs that can't fit any more; nothing that
-    /// runs is stopped. Costs a walk over the functions that wait.
+    /// runs is stopped. Costs a walk over the functions.
     pub fn set_budget(&mut self, now: Time, bytes: u64) {
         self.ledger.budget = bytes;
         self.config.budget = bytes;
-        for index in self.host_line.functions() {
-            let Some(needs) = self.functions.get(index).map(|function| function.spec.memory) else {
-                continue;
-            };
-            while needs > bytes
-                && let Some(job) = self.functions.get(index).and_then(|function| function.line.front())
-            {
-                self.refuse(job, Refusal::Impossible { needs, budget: bytes });
-            }
+        let functions: Vec<_> = self.functions.iter().map(|(index, _)| index).collect();
+        for index in functions {
             self.balance(now, index);
         }
         self.shrink_to_budget();
@@ -201,7 +194,8 @@ impl Pool {
             self.assign(job, idle, Start::Warm);
             return;
         }
-        let covered = first && may_pass && function.spare() && function.open.is_empty();
+        let at_hand = !function.open.is_empty() || function.first_idle().is_some();
+        let covered = first && may_pass && function.spare() && !at_hand;
         self.join_line(job, false);
         if covered {
             self.cover(job);
@@ -313,8 +307,7 @@ impl Pool {
             job.place = Place::Loose;
             job.triggered = false;
         }
-        self.join_line(job.index, true);
-        self.count_waiting(job.index);
+        self.rejoin_line(job.index);
         if let Some(sandbox) = self.sandboxes.get_mut(sandbox.index) {
             sandbox.poisoned = true;
         }
@@ -336,8 +329,8 @@ impl Pool {
             function.coming -= 1;
             function.pausing -= 1;
         }
-        // A job that waited for it would need room to let it run, as with any idle one.
         self.shelve_paused(index);
+        self.wake_covered(now, index, of);
         self.balance(now, of);
         self.schedule(now);
     }

@@ -36,19 +36,28 @@ impl Pool {
         let Some(function) = self.functions.get(index) else { return false };
         let (spec, has_room) = (function.spec, function.has_room());
         let Some(job) = function.line.front() else { return false };
+        // What is at hand goes to the oldest: where that one had a sandbox coming, this one waits for it instead.
+        let oldest = function.covered.front().unwrap_or(job);
         // One that is busy already takes no more memory, and lets the idle ones grow old.
         if let Some(open) = function.open.front() {
-            self.assign(job, open, Start::Warm);
+            self.assign(oldest, open, Start::Warm);
             self.balance(now, index);
             return true;
         }
         let evicted = self.jobs.get(job).is_some_and(|job| job.evicted);
         if let Some(idle) = function.first_idle() {
             let need = spec.memory.saturating_sub(self.charge(idle));
-            if need > free {
+            if need <= free {
+                self.assign(oldest, idle, Start::Warm);
+                self.fill(now, idle, index);
+            } else if function.spare() {
+                // What is on its way has its room already.
+                self.cover(job);
+            } else {
                 return self.wait_for_room(job, need, Some(idle), evict);
             }
-            self.assign(job, idle, Start::Warm);
+        } else if function.spare() {
+            self.cover(job);
         } else if !has_room {
             return false;
         } else if let Some(ready) = self.ready_ahead(index) {
@@ -57,7 +66,8 @@ impl Pool {
                 return self.wait_for_room(job, need, Some(ready), evict);
             }
             self.claim(ready, index);
-            self.assign(job, ready, if evicted { Start::RecreatedPrewarm } else { Start::Prewarmed });
+            self.assign(oldest, ready, if evicted { Start::RecreatedPrewarm } else { Start::Prewarmed });
+            self.fill(now, ready, index);
         } else if let Some(ahead) = self.starting_ahead(index) {
             let need = spec.memory.saturating_sub(self.charge(ahead));
             if need > free {
@@ -117,15 +127,46 @@ impl Pool {
                 _ => Start::Warm,
             };
             self.assign(job, index, start);
+            self.reindex(of);
         }
-        let lies = self.sandboxes.get(index).is_some_and(|sandbox| sandbox.shelf != Shelf::None);
-        if !lies {
+        // One that was open to more jobs and runs none any more lies in the wrong place.
+        let (shelf, active) =
+            self.sandboxes.get(index).map_or((Shelf::None, 0), |sandbox| (sandbox.shelf, sandbox.active));
+        if active == 0 {
+            self.unshelve(index);
+        }
+        if active == 0 || shelf == Shelf::None {
             self.shelve(now, index);
         }
         self.balance(now, of);
     }
 
-    /// The function's job that is served next, if any may be.
+    /// Gives a sandbox that has just been paused to the oldest job that waited for one on its way: as with any idle one,
+    /// if there is room to let it run.
+    pub(super) fn wake_covered(&mut self, now: Time, sandbox: u32, of: u32) {
+        let Some(function) = self.functions.get(of) else { return };
+        let need = function.spec.memory.saturating_sub(self.charge(sandbox));
+        if need <= self.free_beside_head()
+            && let Some(job) = function.covered.front()
+            && self.jobs.get(job).is_some_and(|job| self.may_pass(now, job.order))
+        {
+            self.assign(job, sandbox, Start::Warm);
+            self.fill(now, sandbox, of);
+        }
+    }
+
+    /// Gives a busy sandbox's free slots to its function's jobs, those that wait for another one included.
+    fn fill(&mut self, now: Time, sandbox: u32, of: u32) {
+        self.reindex(of);
+        while self.has_capacity(sandbox)
+            && let Some(job) = self.next_job(now, of)
+        {
+            self.assign(job, sandbox, Start::Warm);
+            self.reindex(of);
+        }
+    }
+
+    /// The function's job that is served next, if any may be. The function has to be in its place in the host's line.
     fn next_job(&self, now: Time, function: u32) -> Option<u32> {
         let function = self.functions.get(function)?;
         function.covered.front().or_else(|| {

@@ -71,9 +71,15 @@ impl Pool {
                 index
             }
         };
+        let mut before = None;
         if let Some(entry) = self.prewarms.entries.get_mut(index) {
             entry.count = count;
-            entry.owner = owner;
+            before = std::mem::replace(&mut entry.owner, owner);
+        }
+        if let Some(before) = before.and_then(|before| self.functions.get_mut(before))
+            && before.own_entry == Some(index)
+        {
+            before.own_entry = None;
         }
         if let Some(function) = owner.and_then(|owner| self.functions.get_mut(owner)) {
             function.own_entry = Some(index);
@@ -220,9 +226,10 @@ impl Pool {
         self.entry_of(function)?.1.ready.front()
     }
 
-    /// The one of its kind and memory that is being started and nobody has claimed.
+    /// The one of its kind and memory that is being started, that nobody has claimed and that isn't known to be dead.
     pub(super) fn starting_ahead(&self, function: u32) -> Option<u32> {
-        self.entry_of(function)?.1.ahead.front()
+        let ahead = &self.entry_of(function)?.1.ahead;
+        ahead.iter(&self.sandboxes).find(|&it| self.sandboxes.get(it).is_some_and(|it| !it.poisoned))
     }
 
     fn entry_of(&self, function: u32) -> Option<(u32, &Entry)> {

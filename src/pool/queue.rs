@@ -4,7 +4,7 @@
 
 use super::Pool;
 use super::entities::Place;
-use super::types::Time;
+use super::types::{Refusal, Time};
 use std::collections::BTreeSet;
 
 /// The functions whose first job waits for memory.
@@ -26,11 +26,6 @@ impl HostLine {
     pub(super) fn least(&self, apart: u32) -> Option<(u64, u32)> {
         let (need, _, function) = self.by_need.iter().find(|(.., function)| *function != apart)?;
         Some((*need, *function))
-    }
-
-    /// All functions in the line. A walk: for rare events only.
-    pub(super) fn functions(&self) -> Vec<u32> {
-        self.by_order.iter().map(|(_, function)| *function).collect()
     }
 }
 
@@ -77,6 +72,20 @@ impl Pool {
         }
     }
 
+    /// Puts a rescheduled job before all others of its function (`SEEDS.md W17`): also before those that wait for a sandbox
+    /// that is on its way, the last of which may then have none.
+    pub(super) fn rejoin_line(&mut self, job: u32) {
+        let Some(waiting) = self.jobs.get_mut(job) else { return };
+        let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        if function.covered.is_empty() {
+            self.join_line(job, true);
+            self.count_waiting(job);
+            return;
+        }
+        waiting.place = Place::Covered;
+        function.covered.push_front(&mut self.jobs, job);
+    }
+
     /// Takes a job out of the list that it waits in.
     pub(super) fn leave_line(&mut self, job: u32) {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
@@ -103,8 +112,9 @@ impl Pool {
         }
     }
 
-    /// Lets as many of a function's jobs wait for its sandboxes on their way as these can take, and puts the function into
-    /// the host's line or out of it. To be called after whatever changes a function.
+    /// Lets as many of a function's jobs wait for its sandboxes on their way as these can take, unless there is one at hand,
+    /// and puts the function into the host's line or out of it. To be called after whatever changes a function, and before
+    /// `schedule`.
     pub(super) fn balance(&mut self, now: Time, index: u32) {
         let Some(function) = self.functions.get(index) else { return };
         if function.covered.is_empty() && function.line.is_empty() && function.waits.is_none() {
@@ -123,11 +133,14 @@ impl Pool {
         }
         while let Some(function) = self.functions.get(index)
             && function.spare()
+            && function.open.is_empty()
+            && function.first_idle().is_none()
             && let Some(first) = function.line.front()
             && self.jobs.get(first).is_some_and(|job| self.may_pass(now, job.order))
         {
             self.cover(first);
         }
+        let refused = self.refuse_impossible(index);
         self.reindex(index);
         if let Some(function) = self.functions.get(index)
             && (function.retired || self.closing)
@@ -136,6 +149,23 @@ impl Pool {
         {
             self.sweep(index);
         }
+        if refused {
+            self.finish(Some(index));
+        }
+    }
+
+    /// Ends the jobs that a lowered budget leaves no hope (`SEEDS.md D5`). True if there were any.
+    fn refuse_impossible(&mut self, index: u32) -> bool {
+        let budget = self.ledger.budget;
+        let mut refused = false;
+        while let Some(function) = self.functions.get(index)
+            && function.spec.memory > budget
+            && let Some(job) = function.line.front()
+        {
+            self.refuse(job, Refusal::Impossible { needs: function.spec.memory, budget });
+            refused = true;
+        }
+        refused
     }
 
     /// Lets a job wait for a sandbox that is on its way.
@@ -154,7 +184,7 @@ impl Pool {
         let was = function.waits;
         let is = function.line.front().and_then(|job| self.jobs.get(job)).and_then(|job| {
             let at_hand = function.open.front().is_some() || function.first_idle().is_some();
-            (at_hand || function.has_room()).then(|| (job.order, self.need(index)))
+            (at_hand || function.spare() || function.has_room()).then(|| (job.order, self.need(index)))
         });
         if was == is {
             return false;
@@ -176,7 +206,7 @@ impl Pool {
     /// Bytes that serving a function's next job takes.
     fn need(&self, index: u32) -> u64 {
         let Some(function) = self.functions.get(index) else { return 0 };
-        if function.open.front().is_some() {
+        if function.open.front().is_some() || function.spare() {
             return 0;
         }
         let at_hand = function.first_idle().or_else(|| self.ready_ahead(index));
