@@ -88,7 +88,7 @@ impl Pool {
             && entry.ready.len() + entry.ahead.len() > count
             && let Some(surplus) = entry.ready.back()
         {
-            self.remove(surplus, Why::Retired);
+            self.remove(surplus, self.retired());
         }
         self.review(index);
     }

@@ -1,0 +1,214 @@
+//! What one decision of the pool costs, at 100, 10,000 and 1,000,000 sandboxes: a warm hit, a miss that evicts, an idle
+//! timeout. `KILN_BENCH_SHORT=1` is a quick look that stops at 100,000.
+//!
+//! Each function has one sandbox, and one function has none, so that a miss evicts another function's, which is then
+//! the next to miss. The sizes take turns in each round, so that noise on the machine hits all of them alike.
+
+use kiln::pool::{Action, Fate, FunctionId, FunctionSpec, JobId, Pool, PoolConfig, SandboxId, Time, Why};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+const MEMORY: u64 = 1 << 20;
+/// What a cold start takes, in the pool's own time.
+const START: Duration = Duration::from_micros(50);
+
+/// A pool full of idle sandboxes, and a host that does at once what it says.
+struct World {
+    pool: Pool,
+    now: Time,
+    functions: Vec<FunctionId>,
+    /// The function of each sandbox, by the sandbox's index.
+    of: Vec<Option<FunctionId>>,
+    homeless: Option<FunctionId>,
+    random: u64,
+}
+
+impl World {
+    fn new(sandboxes: usize) -> Self {
+        let budget = MEMORY * sandboxes as u64;
+        let mut world = Self {
+            pool: Pool::new(PoolConfig { budget, ..PoolConfig::default() }),
+            now: Time(0),
+            functions: Vec::new(),
+            of: Vec::new(),
+            homeless: None,
+            random: 0x9e37_79b9_7f4a_7c15,
+        };
+        for _ in 0..sandboxes {
+            let function = world.deploy();
+            world.functions.push(function);
+            world.call(function);
+        }
+        world.homeless = Some(world.deploy());
+        world
+    }
+
+    fn deploy(&mut self) -> FunctionId {
+        self.pool.add_function(FunctionSpec {
+            memory: MEMORY,
+            concurrency: 1,
+            max_sandboxes: 4,
+            max_uses: None,
+            idle_timeout: Duration::from_secs(600),
+            pause_after: None,
+            kind: None,
+        })
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+    }
+
+    /// One job from its arrival to its end, whatever has to be started or removed for it. True for a warm hit.
+    fn call(&mut self, function: FunctionId) -> bool {
+        self.pass(Duration::from_nanos(500));
+        self.pool.submit(self.now, function);
+        let mut warm = true;
+        while let Some(action) = self.pool.pop_action() {
+            match action {
+                Action::Assign { job, sandbox, .. } => self.end(job, sandbox),
+                Action::Start { sandbox, .. } => {
+                    warm = false;
+                    self.start(sandbox, function);
+                }
+                Action::Remove { sandbox, why } => self.remove(sandbox, why),
+                _ => {}
+            }
+        }
+        warm
+    }
+
+    fn end(&mut self, job: JobId, sandbox: SandboxId) {
+        self.pool.released(self.now, sandbox, job, MEMORY, Fate::Keep);
+    }
+
+    fn start(&mut self, sandbox: SandboxId, function: FunctionId) {
+        if self.of.len() <= sandbox.index() {
+            self.of.resize(sandbox.index() + 1, None);
+        }
+        if let Some(of) = self.of.get_mut(sandbox.index()) {
+            *of = Some(function);
+        }
+        self.pass(START);
+        self.pool.ready(self.now, sandbox, MEMORY);
+    }
+
+    fn remove(&mut self, sandbox: SandboxId, why: Why) {
+        if why == Why::Evicted {
+            self.homeless = self.of.get(sandbox.index()).copied().flatten();
+        }
+        self.pool.removed(self.now, sandbox);
+    }
+
+    fn any(&mut self) -> Option<FunctionId> {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let at = (u128::from(self.random) * self.functions.len() as u128) >> 64;
+        self.functions.get(at as usize).copied().filter(|function| Some(*function) != self.homeless)
+    }
+
+    /// Warm hits of one function among all.
+    fn hot(&mut self, calls: usize) -> f64 {
+        let Some(function) = self.any().or_else(|| self.any()) else { return f64::NAN };
+        self.call(function);
+        timed(calls, || black_box(self.call(function)))
+    }
+
+    /// Warm hits of functions drawn at random: every one finds the caches cold where the pool is large.
+    fn scattered(&mut self, calls: usize) -> f64 {
+        let drawn: Vec<_> = std::iter::repeat_with(|| self.any()).flatten().take(calls).collect();
+        let mut next = drawn.into_iter();
+        timed(calls, || next.next().is_some_and(|function| black_box(self.call(function))))
+    }
+
+    /// Misses that evict.
+    fn misses(&mut self, calls: usize) -> f64 {
+        timed(calls, || match self.homeless {
+            Some(function) => !black_box(self.call(function)),
+            None => false,
+        })
+    }
+
+    /// Idle timeouts, one sandbox each; then as many are started again, off the clock.
+    fn timeouts(&mut self, ticks: usize) -> f64 {
+        let mut gone = Vec::with_capacity(ticks);
+        let begin = Instant::now();
+        while gone.len() < ticks
+            && let Some(due) = self.pool.next_tick()
+        {
+            self.now = self.now.max(due);
+            self.pool.tick(self.now);
+            while let Some(action) = self.pool.pop_action() {
+                if let Action::Remove { sandbox, .. } = action {
+                    self.pool.removed(self.now, sandbox);
+                    gone.push(sandbox);
+                }
+            }
+        }
+        let each = begin.elapsed().as_nanos() as f64 / gone.len().max(1) as f64;
+        let functions: Vec<_> =
+            gone.iter().filter_map(|sandbox| self.of.get(sandbox.index()).copied().flatten()).collect();
+        for function in functions {
+            self.call(function);
+        }
+        each
+    }
+}
+
+/// Nanoseconds of one call; not a number if one of them didn't do what is measured.
+fn timed(calls: usize, mut call: impl FnMut() -> bool) -> f64 {
+    let begin = Instant::now();
+    let mut all = true;
+    for _ in 0..calls {
+        all &= call();
+    }
+    let nanos = begin.elapsed().as_nanos() as f64;
+    if all { nanos / calls as f64 } else { f64::NAN }
+}
+
+/// Median, least and most of some rounds.
+fn summary(rounds: &mut [f64]) -> (f64, f64, f64) {
+    rounds.sort_by(f64::total_cmp);
+    let at = |index: usize| rounds.get(index).copied().unwrap_or(f64::NAN);
+    (at(rounds.len() / 2), at(0), at(rounds.len().saturating_sub(1)))
+}
+
+/// What is measured: its name, how, and how many calls of it make a round.
+type Case = (&'static str, fn(&mut World, usize) -> f64, usize);
+
+fn main() {
+    let short = std::env::var_os("KILN_BENCH_SHORT").is_some_and(|value| value == "1");
+    let sizes: [usize; 3] = if short { [100, 10_000, 100_000] } else { [100, 10_000, 1_000_000] };
+    let rounds = if short { 5 } else { 31 };
+    let cases: [Case; 4] = [
+        ("warm hit, one function", World::hot, 20_000),
+        ("warm hit, any function", World::scattered, 20_000),
+        ("miss with eviction", World::misses, 5_000),
+        ("idle timeout", World::timeouts, 50),
+    ];
+    let mut worlds: Vec<_> = sizes.iter().map(|&size| World::new(size)).collect();
+    let mut measured = vec![vec![Vec::with_capacity(rounds); sizes.len()]; cases.len()];
+    for _ in 0..rounds {
+        for ((_, run, calls), by_size) in cases.iter().zip(&mut measured) {
+            for (world, times) in worlds.iter_mut().zip(by_size) {
+                times.push(run(world, *calls));
+            }
+        }
+    }
+    println!("{rounds} rounds, the sizes in turn; median (least to most)\n");
+    println!("{:<24} {:>10} {:>10} {:>22} {:>12} {:>8}", "", "sandboxes", "ns", "", "a second", "ratio");
+    for ((name, ..), by_size) in cases.iter().zip(&mut measured) {
+        let mut first = None;
+        for (size, times) in sizes.iter().zip(by_size) {
+            let (median, least, most) = summary(times);
+            let base = *first.get_or_insert(median);
+            let spread = format!("({least:.0} to {most:.0})");
+            println!(
+                "{name:<24} {size:>10} {median:>10.0} {spread:>22} {:>12.0} {:>8.2}",
+                1e9 / median,
+                median / base
+            );
+        }
+    }
+}
