@@ -67,6 +67,10 @@ pub trait Program: Send + Sync + 'static {
     /// Whether an idle sandbox is worth pausing.
     fn pauses(&self) -> bool;
 
+    /// Whether a streaming sandbox has initialised when its start returns. Where that can't be seen, it can only say so
+    /// itself, as the `frame` format's guests do.
+    fn sees_initialisation(&self) -> bool;
+
     /// Starts one sandbox.
     ///
     /// A streaming function's program is running when this returns, and where the backend can see that, it has

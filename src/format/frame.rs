@@ -49,6 +49,10 @@ impl Default for Frame {
 }
 
 impl Wire for Frame {
+    fn awaits_ready(&self) -> bool {
+        self.may_be_ready
+    }
+
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
         scratch.reserve(256);
         scratch.put_bytes(0, HEADER);

@@ -101,6 +101,10 @@ trait Wire: std::fmt::Debug + Send + Sync {
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded>;
     /// Takes bytes that no request asked for.
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken>;
+    /// Whether the guest may still say that it has initialised.
+    fn awaits_ready(&self) -> bool {
+        false
+    }
     /// Reads a piece of the reply.
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken>;
     /// Stdout has ended while a reply was awaited.
@@ -134,6 +138,11 @@ impl Session {
             Format::Frame => Box::<frame::Frame>::default(),
         };
         Self { wire, busy: false, poison: None, scratch: BytesMut::new() }
+    }
+
+    /// Whether the guest may still say that it has initialised: `frame`, until its `ready` frame or its first reply.
+    pub fn awaits_ready(&self) -> bool {
+        self.poison.is_none() && self.wire.awaits_ready()
     }
 
     /// Bytes that came while no request was under way: white space, a `ready` frame, or a breach.

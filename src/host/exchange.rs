@@ -37,40 +37,60 @@ pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
     !sandbox.is_dead()
 }
 
-/// Sends a request and reads its reply. Not cancel-safe: whoever drops it must treat the sandbox as poisoned.
-pub(super) async fn exchange(
-    sandbox: &mut dyn Sandbox,
-    session: &mut Session,
-    format: Format,
-    request: Encoded,
-) -> Verdict {
+/// Queues a request for a sandbox's stdin.
+pub(super) fn send(sandbox: &mut dyn Sandbox, request: Encoded) {
     let stdio = sandbox.stdio();
-    if !request.head.is_empty() {
-        stdio.write(request.head);
-    }
-    if !request.body.is_empty() {
-        stdio.write(request.body);
+    for bytes in [request.head, request.body] {
+        if !bytes.is_empty() {
+            stdio.write(bytes);
+        }
     }
     if request.close {
         stdio.close();
     }
+}
+
+/// Waits until the guest says that it has initialised. The verdict, if the reply or the end comes instead.
+pub(super) async fn ready(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    format: Format,
+) -> Option<Verdict> {
+    while session.awaits_ready() {
+        if let Some(verdict) = step(sandbox, session, format).await {
+            return Some(verdict);
+        }
+    }
+    None
+}
+
+/// Reads the reply to a request that was sent. Not cancel-safe: whoever drops it must treat the sandbox as poisoned.
+pub(super) async fn reply(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
     loop {
-        let piece = match poll_fn(|cx| sandbox.stdio().poll_read(cx)).await {
-            Ok(Some(piece)) => piece,
-            Ok(None) => return ended(sandbox, session, format).await,
-            Err(error) => return Verdict::poisoned(Err(why(sandbox, error).await)),
-        };
-        match session.feed(piece) {
-            Ok(Progress::More(bytes)) => sandbox.stdio().expect(bytes),
-            Ok(Progress::Done { answer, stray }) => {
-                let clean = !stray && rest(sandbox, session).await;
-                return Verdict { answer, clean };
-            }
-            Err(broken) => {
-                return Verdict::poisoned(Err(Error::failed(format!(
-                    "the function broke its format: {broken}"
-                ))));
-            }
+        if let Some(verdict) = step(sandbox, session, format).await {
+            return verdict;
+        }
+    }
+}
+
+/// Reads one piece of the reply.
+async fn step(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Option<Verdict> {
+    let piece = match poll_fn(|cx| sandbox.stdio().poll_read(cx)).await {
+        Ok(Some(piece)) => piece,
+        Ok(None) => return Some(ended(sandbox, session, format).await),
+        Err(error) => return Some(Verdict::poisoned(Err(why(sandbox, error).await))),
+    };
+    match session.feed(piece) {
+        Ok(Progress::More(bytes)) => {
+            sandbox.stdio().expect(bytes);
+            None
+        }
+        Ok(Progress::Done { answer, stray }) => {
+            let clean = !stray && rest(sandbox, session).await;
+            Some(Verdict { answer, clean })
+        }
+        Err(broken) => {
+            Some(Verdict::poisoned(Err(Error::failed(format!("the function broke its format: {broken}")))))
         }
     }
 }

@@ -8,7 +8,7 @@
 //! while the function runs leaves a poisoned sandbox that is removed ([`Running`], `SEEDS.md E10`).
 
 use super::Shared;
-use super::exchange::{Verdict, exchange, is_fit};
+use super::exchange::{self, Verdict, is_fit};
 use super::registry::Revised;
 use super::sandbox::Life;
 use super::state::{Grant, Refused, Run, Work};
@@ -262,9 +262,9 @@ impl Running {
     async fn run(mut self, invocation: &Invocation, outcome: &mut Outcome) -> Result<Reply> {
         let host = self.host.clone();
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
-        life.used = true;
-        life.logs.serve(invocation.id);
         let revised = life.revised.clone();
+        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
+        life.logs.serve(invocation.id);
         let function = &revised.function;
         let limit = function.limits.timeout;
         let call = Call {
@@ -309,10 +309,25 @@ impl Running {
                 }
             }
         }
+        let format = function.format;
+        exchange::send(life.sandbox.as_mut(), request);
+        let mut verdict = None;
+        if initialises {
+            // Booting is not the request's time (`SEEDS.md E9`), where it can be told apart. A guest that never says that it is
+            // ready has the request's time on top, since it may have begun with it.
+            let boot = function.limits.start_timeout.saturating_add(limit);
+            let ready = exchange::ready(life.sandbox.as_mut(), &mut life.session, format);
+            verdict = within(after(boot), &host.stopping, ready).await.transpose();
+        }
         let began = host.now();
         outcome.timings.start += began.since(self.granted);
-        let exchange = exchange(life.sandbox.as_mut(), &mut life.session, function.format, request);
-        let verdict = within(after(limit), &host.stopping, exchange).await;
+        let verdict = match verdict {
+            Some(verdict) => verdict,
+            None => {
+                let reply = exchange::reply(life.sandbox.as_mut(), &mut life.session, format);
+                within(after(limit), &host.stopping, reply).await
+            }
+        };
         outcome.timings.run = host.now().since(began);
         match verdict {
             Ok(Verdict { answer, clean }) => {

@@ -126,7 +126,11 @@ impl Shared {
             state.put(life);
             match paused {
                 Ok(()) => state.pool.paused(now, id),
-                Err(_) => state.pool.lost(now, id),
+                Err(_) => {
+                    // The pool waits for a pausing sandbox to come back before it removes it.
+                    state.pool.lost(now, id);
+                    state.pool.paused(now, id);
+                }
             }
         });
     }

@@ -11,6 +11,8 @@ pub(super) struct Job {
     /// Place in the order of arrival.
     pub(super) order: u64,
     pub(super) arrival: Time,
+    /// When it began to run.
+    pub(super) began: Time,
     pub(super) place: Place,
     /// Whether a sandbox was started on its behalf.
     pub(super) triggered: bool,
@@ -167,6 +169,8 @@ pub(super) struct Function {
     pub(super) frequency: u64,
     /// What a cold start takes, as measured.
     pub(super) cold: Duration,
+    /// What a job takes in its sandbox, as measured.
+    pub(super) run: Duration,
     /// The prewarm entry that serves it alone.
     pub(super) own_entry: Option<u32>,
     /// Its place in the host's line: order of arrival, and bytes needed.
@@ -194,6 +198,7 @@ impl Function {
             sandboxes: 0,
             frequency: 0,
             cold: Duration::ZERO,
+            run: Duration::ZERO,
             own_entry: None,
             waits: None,
             evict: None,

@@ -23,6 +23,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod entities;
+mod hold;
 mod ledger;
 mod list;
 mod place;
@@ -63,6 +64,8 @@ pub struct Pool {
     offers: Offers,
     timers: Timers,
     actions: VecDeque<Action>,
+    /// The time of the event that is being dealt with.
+    now: Time,
     order: u64,
     /// Greedy-Dual's clock: the priority of the last sandbox evicted.
     clock: u64,
@@ -89,6 +92,7 @@ impl Pool {
             offers: Offers::new(),
             timers: Timers::new(),
             actions: VecDeque::new(),
+            now: Time::default(),
             order: 0,
             clock: 0,
             waiting: 0,
@@ -112,6 +116,7 @@ impl Pool {
 
     /// No new jobs for a function; those that wait or run are served, its idle sandboxes removed, then `Forget`.
     pub fn retire_function(&mut self, now: Time, function: FunctionId) {
+        self.now = now;
         let index = function.index;
         if !self.functions.has(index, function.generation) {
             return;
@@ -127,6 +132,7 @@ impl Pool {
     /// Keeps `count` sandboxes of a kind and memory ready (`SEEDS.md W3`, `W4`). `owner`: the one function that the kind
     /// serves, whose `max_sandboxes` bounds taken and ready ones together.
     pub fn set_prewarm(&mut self, now: Time, kind: Kind, memory: u64, count: u32, owner: Option<FunctionId>) {
+        self.now = now;
         let owner = owner.filter(|owner| self.functions.has(owner.index, owner.generation));
         self.set_entry(kind, memory, count, owner.map(|owner| owner.index));
         self.schedule(now);
@@ -135,6 +141,7 @@ impl Pool {
     /// Changes the budget. A smaller one evicts idle sandboxes and refuses jobs that can't fit any more; nothing that
     /// runs is stopped. Costs a walk over the functions.
     pub fn set_budget(&mut self, now: Time, bytes: u64) {
+        self.now = now;
         self.ledger.budget = bytes;
         self.config.budget = bytes;
         let functions: Vec<_> = self.functions.iter().map(|(index, _)| index).collect();
@@ -147,6 +154,7 @@ impl Pool {
 
     /// A job arrives. It ends with `Assign` and then `released`, with `Refuse`, or with `cancel`.
     pub fn submit(&mut self, now: Time, function: FunctionId) -> JobId {
+        self.now = now;
         let of = function.index;
         let order = self.next_order();
         let known = self.functions.has(of, function.generation);
@@ -154,6 +162,7 @@ impl Pool {
             function: if known { of } else { u32::MAX },
             order,
             arrival: now,
+            began: now,
             place: Place::Loose,
             triggered: false,
             evicted: false,
@@ -216,6 +225,7 @@ impl Pool {
 
     /// A waiting job's caller is gone. False where the job doesn't wait (any more).
     pub fn cancel(&mut self, now: Time, job: JobId) -> bool {
+        self.now = now;
         let Some(waiting) = self.jobs.get(job.index).filter(|_| self.jobs.has(job.index, job.generation))
         else {
             return false;
@@ -233,6 +243,7 @@ impl Pool {
 
     /// A sandbox has started; at rest it holds `charge` bytes.
     pub fn ready(&mut self, now: Time, sandbox: SandboxId, charge: u64) {
+        self.now = now;
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
         let (rest, took) = (charge.min(known.memory), now.since(known.started));
         let (of, poisoned) = (known.function, known.poisoned);
@@ -263,6 +274,7 @@ impl Pool {
     /// A sandbox could not be started, and nothing of it is left. The jobs that waited for it get its error
     /// (`SEEDS.md W22`).
     pub fn start_failed(&mut self, now: Time, sandbox: SandboxId) {
+        self.now = now;
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
         let (of, entry) = (known.function, known.entry);
         self.forget_sandbox(index);
@@ -285,10 +297,14 @@ impl Pool {
 
     /// A job has ended in its sandbox, which at rest holds `charge` bytes.
     pub fn released(&mut self, now: Time, sandbox: SandboxId, job: JobId, charge: u64, fate: Fate) {
+        self.now = now;
         if !self.leaves(sandbox, job) {
             return;
         }
         let index = sandbox.index;
+        if let Some(job) = self.jobs.get(job.index) {
+            self.has_run(job.function, now.since(job.began));
+        }
         self.end(job.index);
         if let Some(sandbox) = self.sandboxes.get_mut(index) {
             sandbox.rest = charge.min(sandbox.memory);
@@ -300,6 +316,7 @@ impl Pool {
     /// A job's sandbox was dead before the job began: the job goes back to the head of its line, the sandbox is removed
     /// (`SEEDS.md W17`).
     pub fn reschedule(&mut self, now: Time, sandbox: SandboxId, job: JobId) {
+        self.now = now;
         if !self.leaves(sandbox, job) {
             return;
         }
@@ -316,6 +333,7 @@ impl Pool {
 
     /// A sandbox has been paused.
     pub fn paused(&mut self, now: Time, sandbox: SandboxId) {
+        self.now = now;
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Pausing) else { return };
         let (Some(of), poisoned) = (known.function, known.poisoned) else { return };
         if poisoned {
@@ -338,6 +356,7 @@ impl Pool {
     /// A sandbox was found dead or can't be trusted: it is removed as soon as no job runs in it, and a starting or
     /// pausing one as soon as it has started or is paused.
     pub fn lost(&mut self, now: Time, sandbox: SandboxId) {
+        self.now = now;
         let Some((index, known)) = self.known(sandbox, |phase| phase != Phase::Removing) else { return };
         let (of, busy) = (known.function, known.active > 0);
         let later = busy || matches!(known.phase, Phase::Starting | Phase::Pausing);
@@ -357,6 +376,7 @@ impl Pool {
 
     /// Nothing is left of a sandbox, asked for or not (`SEEDS.md D7`, `W16`). Jobs that ran in it are refused as `Lost`.
     pub fn removed(&mut self, now: Time, sandbox: SandboxId) {
+        self.now = now;
         let Some((index, known)) = self.known(sandbox, |_| true) else { return };
         if known.phase == Phase::Starting {
             return self.start_failed(now, sandbox);
@@ -376,6 +396,7 @@ impl Pool {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Time) {
+        self.now = now;
         self.run_timers(now);
         self.schedule(now);
     }
@@ -387,6 +408,7 @@ impl Pool {
 
     /// No new jobs. Those that wait or run are served, then every sandbox is removed, then `Closed`.
     pub fn close(&mut self, now: Time) {
+        self.now = now;
         if self.closing {
             return;
         }

@@ -68,6 +68,8 @@ impl Pool {
             self.claim(ready, index);
             self.assign(oldest, ready, if evicted { Start::RecreatedPrewarm } else { Start::Prewarmed });
             self.fill(now, ready, index);
+        } else if self.held(index) {
+            return false;
         } else if let Some(ahead) = self.starting_ahead(index) {
             let need = spec.memory.saturating_sub(self.charge(ahead));
             if need > free {
@@ -194,6 +196,7 @@ impl Pool {
         }
         if let Some(job) = self.jobs.get_mut(job) {
             job.place = Place::Running(index);
+            job.began = self.now;
         }
         self.shelve_open(index);
         self.actions.push_back(Action::Assign {

@@ -142,6 +142,7 @@ impl Pool {
         }
         let refused = self.refuse_impossible(index);
         self.reindex(index);
+        self.arm(index);
         if let Some(function) = self.functions.get(index)
             && (function.retired || self.closing)
             && function.covered.is_empty()
@@ -184,7 +185,8 @@ impl Pool {
         let was = function.waits;
         let is = function.line.front().and_then(|job| self.jobs.get(job)).and_then(|job| {
             let at_hand = function.open.front().is_some() || function.first_idle().is_some();
-            (at_hand || function.spare() || function.has_room()).then(|| (job.order, self.need(index)))
+            let may_start = function.has_room() && (!self.held(index) || self.ready_ahead(index).is_some());
+            (at_hand || function.spare() || may_start).then(|| (job.order, self.need(index)))
         });
         if was == is {
             return false;

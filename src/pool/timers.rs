@@ -32,7 +32,8 @@ impl Pool {
             .map_or(function.spec.idle_timeout, |pause| pause.min(function.spec.idle_timeout));
         let idle = since(function.idle.back()).map(|since| since + running);
         let paused = since(function.paused.back()).map(|since| since + function.spec.idle_timeout);
-        idle.into_iter().chain(paused).min()
+        let held = self.held_until(index).filter(|until| *until > self.now);
+        [idle, paused, held].into_iter().flatten().min()
     }
 
     /// When something is due next. Early at times, late never.

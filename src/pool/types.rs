@@ -102,6 +102,9 @@ pub struct PoolConfig {
     pub max_waiting: usize,
     /// What is evicted first.
     pub policy: Policy,
+    /// Whether a job waits for a busy sandbox of its function, for as long as a start would take and where one is expected
+    /// to be free before, rather than having one started at once.
+    pub wait_for_busy: bool,
     /// Whether prewarmed sandboxes that nobody has taken stay out of the budget, as the seed has it.
     pub prewarm_outside_budget: bool,
 }
@@ -113,6 +116,7 @@ impl Default for PoolConfig {
             patience: Duration::from_millis(250),
             max_waiting: 10_000,
             policy: Policy::default(),
+            wait_for_busy: true,
             prewarm_outside_budget: false,
         }
     }

@@ -112,6 +112,10 @@ impl Program for Prepared {
         true
     }
 
+    fn sees_initialisation(&self) -> bool {
+        false
+    }
+
     async fn start(&self, spec: StartSpec) -> Result<Started> {
         if self.0.function.format.is_streaming() {
             let running = self.0.run(&spec, &[]).await?;

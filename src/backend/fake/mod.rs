@@ -167,6 +167,10 @@ impl Program for FakeProgram {
         self.kind == BackendKind::Docker
     }
 
+    fn sees_initialisation(&self) -> bool {
+        self.kind == BackendKind::Wasm
+    }
+
     async fn start(&self, spec: StartSpec) -> Result<Started> {
         let limit = self.function.limits.start_timeout;
         let started = timeout(limit, self.start_untimed(spec)).await.unwrap_or_else(|_| {

@@ -128,6 +128,10 @@ impl Program for Compiled {
         false
     }
 
+    fn sees_initialisation(&self) -> bool {
+        true
+    }
+
     async fn start(&self, spec: StartSpec) -> Result<Started> {
         let logs = Arc::clone(&spec.logs);
         let most = self.function.limits.start_timeout;

@@ -1,6 +1,7 @@
 //! What the pool promises, shown from outside: a simulated host ([`sim`]) that distrusts every answer, one test
 //! for each rule of `SEEDS.md` that the pool can show, and a million random events.
 
+mod holding;
 mod sim;
 
 mod closing;

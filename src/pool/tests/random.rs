@@ -73,6 +73,7 @@ impl World {
             max_waiting: 25,
             policy: if rng.random() { Policy::Cost } else { Policy::Lru },
             prewarm_outside_budget: false,
+            wait_for_busy: false,
         };
         set(&mut config);
         let sim = Sim::with(config);
@@ -205,7 +206,8 @@ impl World {
     /// A function is replaced by a new revision: what was started ahead for it goes first, as the host does it.
     fn redeploy(&mut self) {
         let function = self.functions.swap_remove(self.rng.random_range(0..self.functions.len()));
-        let owned: Vec<_> = self.sim.entries.iter().filter(|it| it.owner == Some(function)).copied().collect();
+        let owned: Vec<_> =
+            self.sim.entries.iter().filter(|it| it.owner == Some(function)).copied().collect();
         for entry in owned {
             self.event(Event::SetPrewarm(entry.kind, entry.memory, 0, None));
         }

@@ -141,10 +141,9 @@ fn w8_taking_one_starts_its_replacement() {
     sim.ready(ahead[0]);
     let job = sim.submit(f);
     let replacement = sim.one_started();
-    assert!(sim.actions.contains(&Action::Start {
-        sandbox: replacement,
-        target: Target::Prewarm(Kind(1), 256)
-    }));
+    assert!(
+        sim.actions.contains(&Action::Start { sandbox: replacement, target: Target::Prewarm(Kind(1), 256) })
+    );
     assert_eq!(sim.home(job), ahead[0]);
     assert_eq!(sim.figures().prewarmed, 1);
 }

@@ -92,7 +92,9 @@ impl Sim {
         let fresh = matches!(self.event, Event::Ready(ready, _) if ready == id);
         let untaken = sandbox.function.is_none();
         match start {
-            Start::Warm => assert!((!fresh || sandbox.uses > 0) && !untaken, "warm, but it had not served nor rested"),
+            Start::Warm => {
+                assert!((!fresh || sandbox.uses > 0) && !untaken, "warm, but it had not served nor rested")
+            }
             Start::Warming => assert!(fresh, "warming, but it was up before"),
             Start::Cold | Start::Recreated => assert!(fresh, "cold, but it was up before"),
             Start::Prewarmed | Start::RecreatedPrewarm => assert!(untaken, "prewarmed, but it was taken"),

@@ -361,7 +361,11 @@ impl Sim {
     fn check_covered(&self, function: FunctionId) {
         let Some(it) = self.functions.get(function) else { return };
         let most = it.queue.len().saturating_sub(it.tally.coming);
-        assert!(it.waiting <= most, "{function:?}: {} jobs wait, and only {most} have none coming", it.waiting);
+        assert!(
+            it.waiting <= most,
+            "{function:?}: {} jobs wait, and only {most} have none coming",
+            it.waiting
+        );
     }
 
     fn check_overtaken(&self, waiting: &Head, mixed: bool) {

@@ -72,6 +72,8 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn with(config: PoolConfig) -> Self {
+        // The model starts what it can at once; `holding.rs` shows when the pool doesn't.
+        let config = PoolConfig { wait_for_busy: false, ..config };
         let pool = Pool::new(config);
         let before = pool.figures();
         Self {
@@ -349,8 +351,15 @@ impl Drop for Sim {
                 eprintln!("{:>14}-> {action:?}", "");
             }
             for (id, it) in self.functions.iter() {
-                let jobs = it.queue.iter().filter_map(|id| self.jobs.get(*id)).map(|job| (job.order, job.arrived.0));
-                eprintln!("{id:?}: {} of {:?} wait; {:?} {:?}", it.waiting, jobs.collect::<Vec<_>>(), it.tally, it.spec);
+                let jobs =
+                    it.queue.iter().filter_map(|id| self.jobs.get(*id)).map(|job| (job.order, job.arrived.0));
+                eprintln!(
+                    "{id:?}: {} of {:?} wait; {:?} {:?}",
+                    it.waiting,
+                    jobs.collect::<Vec<_>>(),
+                    it.tally,
+                    it.spec
+                );
             }
             eprintln!("{:?} {:?}", self.config, self.entries);
         }
