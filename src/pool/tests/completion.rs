@@ -1,7 +1,7 @@
 //! How jobs and sandboxes end (`SEEDS.md W15` to `W18`, `W21`, `D1`, `D6`, `I7`).
 
 use super::super::*;
-use super::sim::{Event, Sim, State, of};
+use super::sim::{Event, Sim, State, of, plain};
 use crate::invocation::Start;
 
 /// SEEDS.md W15: a release makes the sandbox available, and the head is tried.
@@ -98,7 +98,7 @@ fn d1_credits_are_jobs_ended() {
 /// SEEDS.md D1, W18: however a job ends, it gives one credit.
 #[test]
 fn d1_refusals_and_cancels_give_their_credit() {
-    let mut sim = Sim::with(PoolConfig { budget: 256, max_waiting: 1, ..PoolConfig::default() });
+    let mut sim = Sim::with(PoolConfig { max_waiting: 1, ..plain(256) });
     let (f, huge) = (sim.function(of(256)), sim.function(of(512)));
     sim.submit(huge);
     assert!(sim.actions.contains(&Action::Credit(1)), "impossible");

@@ -1,7 +1,7 @@
 //! Sandboxes started ahead (`SEEDS.md W3` to `W5`, `W8`, `W11`, `W16`).
 
 use super::super::*;
-use super::sim::{Event, Sim, ms, of};
+use super::sim::{Event, Sim, ms, of, plain};
 use crate::invocation::Start;
 
 const KIND: Kind = Kind(1);
@@ -146,7 +146,7 @@ fn a_smaller_count_removes_the_surplus() {
 /// `prewarm_outside_budget` is the seed's way: what nobody has taken is not charged.
 #[test]
 fn outside_the_budget_they_are_charged_when_taken() {
-    let config = PoolConfig { budget: 256, prewarm_outside_budget: true, ..PoolConfig::default() };
+    let config = PoolConfig { prewarm_outside_budget: true, ..plain(256) };
     let mut sim = Sim::with(config);
     let ahead = sim.prewarm(KIND, 256, 2);
     assert_eq!((ahead.len(), sim.figures().charged), (2, 0));

@@ -13,8 +13,11 @@ const EVENTS: u64 = 12_500;
 const MEMORY: [u64; 7] = [40, 100, 100, 150, 250, 400, 700];
 
 #[test]
-fn a_quarter_of_a_million_events_by_cost() {
-    seeds(0, |config| config.policy = Policy::Cost);
+fn a_quarter_of_a_million_events_by_default() {
+    seeds(0, |config| {
+        config.policy = Policy::Cost;
+        config.wait_for_busy = true;
+    });
 }
 
 #[test]

@@ -318,6 +318,8 @@ impl Sim {
         }
         self.jobs.each(|job| job.short = false);
         match head {
+            // Who is at the head can't be told from here.
+            head if self.may_hold_before(head.as_ref()) => self.earmark = None,
             None => {
                 self.earmark = None;
                 assert!(idlers.is_none(), "a job of {idlers:?} waits beside a sandbox that it could use");
@@ -344,7 +346,7 @@ impl Sim {
         let entry = self.entries.iter().find(|entry| {
             Some(entry.kind) == it.spec.kind && entry.memory == it.spec.memory && entry.least_rest.is_some()
         });
-        if it.tally.live() >= it.spec.max_sandboxes {
+        if it.tally.live() >= it.spec.max_sandboxes || self.may_hold(it) {
             return None;
         }
         let whole = it.spec.memory;
@@ -355,6 +357,24 @@ impl Sim {
             }
             _ => Some(((whole, whole), 0)),
         }
+    }
+
+    /// Whether a function's first job may be waiting for a busy sandbox, rather than for memory. What a start takes is
+    /// the pool's to estimate, but never more than the longest one took; and it sees that time is up with the next tick.
+    fn may_hold(&self, it: &Function) -> bool {
+        let first = it.queue.get(it.queue.len() - it.waiting).and_then(|job| self.jobs.get(*job));
+        let Some(job) = first.filter(|_| self.config.wait_for_busy && it.tally.active > 0) else {
+            return false;
+        };
+        self.event != Event::Tick || self.now.since(job.arrived) < it.longest_start
+    }
+
+    /// Whether one that may be holding came before the head.
+    fn may_hold_before(&self, head: Option<&Head>) -> bool {
+        self.functions.iter().filter(|(_, it)| it.waiting > 0 && self.may_hold(it)).any(|(_, it)| {
+            let first = it.queue.get(it.queue.len() - it.waiting).map_or(0, |job| self.order(*job));
+            head.is_none_or(|head| first < head.order)
+        })
     }
 
     /// Where nobody is in the way, a job that has a sandbox coming doesn't count as waiting.

@@ -20,15 +20,20 @@ pub(in crate::pool::tests) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// The default settings, but for jobs that wait for a busy sandbox: `holding.rs` shows those.
+pub(in crate::pool::tests) fn plain(budget: u64) -> PoolConfig {
+    PoolConfig { budget, wait_for_busy: false, ..PoolConfig::default() }
+}
+
 /// The seed's settings: strict order and the longest unused first.
 pub(in crate::pool::tests) fn strict(budget: u64) -> PoolConfig {
-    PoolConfig { budget, patience: Duration::ZERO, policy: Policy::Lru, ..PoolConfig::default() }
+    PoolConfig { patience: Duration::ZERO, policy: Policy::Lru, ..plain(budget) }
 }
 
 impl Sim {
-    /// A pool with the default settings.
+    /// A pool with plain settings.
     pub(in crate::pool::tests) fn new(budget: u64) -> Self {
-        Self::with(PoolConfig { budget, ..PoolConfig::default() })
+        Self::with(plain(budget))
     }
 
     /// Lets time pass; the pool hears of it with the next event.

@@ -9,7 +9,7 @@ mod checks;
 mod handy;
 mod model;
 
-pub(super) use handy::{ms, of, strict};
+pub(super) use handy::{ms, of, plain, strict};
 pub(super) use model::State;
 
 use super::super::*;
@@ -72,8 +72,6 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn with(config: PoolConfig) -> Self {
-        // The model starts what it can at once; `holding.rs` shows when the pool doesn't.
-        let config = PoolConfig { wait_for_busy: false, ..config };
         let pool = Pool::new(config);
         let before = pool.figures();
         Self {
@@ -107,6 +105,7 @@ impl Sim {
         let function = Function {
             spec,
             retired: false,
+            longest_start: Duration::ZERO,
             queue: VecDeque::new(),
             waiting: 0,
             tally: model::Tally::default(),
@@ -179,7 +178,11 @@ impl Sim {
                     return false;
                 };
                 sandbox.rest = charge.min(sandbox.memory);
+                let took = now.since(sandbox.idle_since);
                 sandbox.idle_since = now;
+                if let Some(function) = sandbox.function.and_then(|id| self.functions.get_mut(id)) {
+                    function.longest_start = function.longest_start.max(took);
+                }
                 sandbox.state = if sandbox.function.is_some() { State::Warm } else { State::Prewarmed };
             }
             Event::StartFailed(id) => {
