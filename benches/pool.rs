@@ -189,10 +189,15 @@ fn main() {
     ];
     let mut worlds: Vec<_> = sizes.iter().map(|&size| World::new(size)).collect();
     let mut measured = vec![vec![Vec::with_capacity(rounds); sizes.len()]; cases.len()];
-    for _ in 0..rounds {
-        for ((_, run, calls), by_size) in cases.iter().zip(&mut measured) {
-            for (world, times) in worlds.iter_mut().zip(by_size) {
-                times.push(run(world, *calls));
+    // Timeouts first: each warm hit leaves an early entry in the timers, which is looked at and set anew by a later tick.
+    let (hits, timeouts) = cases.split_at(3);
+    let (hit_times, timeout_times) = measured.split_at_mut(3);
+    for (cases, measured) in [(timeouts, timeout_times), (hits, hit_times)] {
+        for _ in 0..rounds {
+            for ((_, run, calls), by_size) in cases.iter().zip(&mut *measured) {
+                for (world, times) in worlds.iter_mut().zip(by_size) {
+                    times.push(run(world, *calls));
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 
 use super::super::*;
 use super::sim::{Event, Sim, State, ms, of};
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, any, proptest};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::time::Duration;
@@ -36,6 +38,21 @@ fn a_quarter_of_a_million_events_with_prewarmed_ones_outside_the_budget() {
 #[test]
 fn a_quarter_of_a_million_events_with_short_lines() {
     seeds(3_000, |config| config.max_waiting = 4);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Short histories, which shrink: each step is a number of its own, and can be left out.
+    #[test]
+    fn any_short_history_keeps_the_rules(seed in 0_u64..1_000, steps in vec(any::<u64>(), 0..200)) {
+        let mut world = World::new(seed, |config| config.wait_for_busy = seed % 2 == 0);
+        for step in steps {
+            world.rng = SmallRng::seed_from_u64(step);
+            world.step();
+        }
+        world.drain();
+    }
 }
 
 fn seeds(first: u64, set: impl Fn(&mut PoolConfig)) {
