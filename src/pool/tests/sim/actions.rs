@@ -1,6 +1,6 @@
 //! Whether an action makes sense to a host that keeps its own books, and what it changes in them.
 
-use super::checks::Served;
+use super::line::Served;
 use super::model::{Place, Sandbox, State};
 use super::*;
 use crate::invocation::Start;

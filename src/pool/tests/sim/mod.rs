@@ -2,12 +2,14 @@
 //!
 //! [`Sim`] keeps its own books of what it told the pool and what the pool asked for. Each action must make sense
 //! by those books ([`actions`]), and after each event every invariant of `DESIGN.md` ("The pool") is checked
-//! against them ([`checks`]). On a failure it prints the last events.
+//! against them ([`checks`], [`line`]). On a failure it prints the last events.
 
 mod actions;
 mod checks;
 mod handy;
+mod line;
 mod model;
+mod recount;
 
 pub(super) use handy::{ms, of, plain, strict};
 pub(super) use model::State;
@@ -65,8 +67,8 @@ pub(super) struct Sim {
     /// The pool's figures after the last event.
     before: Figures,
     /// Jobs that got a sandbox, or a start, in this event: what the waiting line is checked against.
-    served: Vec<checks::Served>,
-    earmark: Option<checks::Earmark>,
+    served: Vec<line::Served>,
+    earmark: Option<line::Earmark>,
     history: VecDeque<(Time, Event, Vec<Action>)>,
 }
 
