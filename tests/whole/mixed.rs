@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const BUDGET: u64 = 512 << 20;
 const REQUESTS: u64 = 20_000;
@@ -41,6 +41,7 @@ async fn a_mixed_load_stays_within_one_budget() {
     let watch_engine = tokio::spawn(watch_engine(engine.client.clone(), done.clone(), engine_peak.clone()));
     let watch_books = tokio::spawn(watch_books(serve.http.clone(), done.clone()));
 
+    let began = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
@@ -48,7 +49,14 @@ async fn a_mixed_load_stays_within_one_budget() {
             tokio::spawn(async move {
                 let mut random = SmallRng::seed_from_u64(caller);
                 let mut starts: HashMap<(String, String), u64> = HashMap::new();
-                while next.fetch_add(1, Ordering::Relaxed) < REQUESTS {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= REQUESTS {
+                        break;
+                    }
+                    if number.is_multiple_of(2_000) {
+                        println!("{number} requests in {:.0?}", began.elapsed());
+                    }
                     let rank = zipf(&mut random);
                     let body = format!("caller {caller}, function {rank}, {:x}", random.random::<u64>());
                     let answer =
