@@ -1,8 +1,8 @@
-//! Whether a job waits for a busy sandbox of its function rather than having one started.
+//! Whether a job waits for a sandbox of its function that is busy or on its way, rather than having one more started.
 //!
 //! A burst at a container that answers in a millisecond must not start a hundred more, each of which takes half a second
-//! and evicts what others need. So a job waits for a busy sandbox for as long as a start would take, and only where one
-//! is expected to be free before: at worst it waits twice as long as it had to, and in the common case not at all. What
+//! and evicts what others need. So a job waits for such a one for as long as a start would take, and only where one is
+//! expected to be free before: at worst it waits twice as long as it had to, and in the common case not at all. What
 //! starts within a millisecond, as wasm does, is started at once.
 
 use super::Pool;
@@ -13,7 +13,7 @@ use std::time::Duration;
 const CHEAP: Duration = Duration::from_millis(1);
 
 impl Pool {
-    /// Whether the first job in a function's line waits for a busy sandbox now.
+    /// Whether the first job in a function's line waits for one now.
     pub(super) fn held(&self, index: u32) -> bool {
         self.held_until(index).is_some_and(|until| until > self.now)
     }
@@ -24,9 +24,10 @@ impl Pool {
             return None;
         }
         let function = self.functions.get(index)?;
-        let busy = function.live - function.coming - function.idle.len() - function.paused.len();
-        let known = function.cold >= CHEAP && !function.run.is_zero();
-        if busy == 0 || !known || function.run * function.line.len() / busy > function.cold {
+        // Those on their way count: a burst at a function without sandboxes needs one start, not one for each job.
+        let soon = function.live - function.idle.len() - function.paused.len();
+        let dear = function.cold >= CHEAP;
+        if soon == 0 || !dear || function.run * function.line.len() / soon > function.cold {
             return None;
         }
         Some(self.jobs.get(function.line.front()?)?.arrival + function.cold)

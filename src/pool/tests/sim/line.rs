@@ -108,10 +108,13 @@ impl Sim {
 
     fn may_hold(&self, it: &Function) -> bool {
         let first = it.queue.get(it.queue.len() - it.waiting).and_then(|job| self.jobs.get(*job));
-        let Some(job) = first.filter(|_| self.config.wait_for_busy && it.tally.active > 0) else {
+        let Some(job) = first.filter(|_| {
+            self.config.wait_for_busy
+                && it.tally.active + it.tally.starting + it.tally.claimed + it.tally.pausing > 0
+        }) else {
             return false;
         };
-        self.event != Event::Tick || self.now.since(job.arrived) < it.longest_start
+        self.event != Event::Tick || self.now.since(job.arrived) < self.longest_start
     }
 
     fn check_covered(&self, function: FunctionId) {

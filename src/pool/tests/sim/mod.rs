@@ -55,6 +55,8 @@ pub(super) struct Sim {
     pub(super) ended: u64,
     pub(super) closing: bool,
     pub(super) closed: bool,
+    /// The longest that any start took: a function may inherit it with a sandbox that was started ahead.
+    pub(super) longest_start: Duration,
     event: Event,
     credits: u64,
     arrivals: u64,
@@ -89,6 +91,7 @@ impl Sim {
             closing: false,
             closed: false,
             event: Event::Tick,
+            longest_start: Duration::ZERO,
             credits: 0,
             arrivals: 0,
             waited: 0,
@@ -107,7 +110,6 @@ impl Sim {
         let function = Function {
             spec,
             retired: false,
-            longest_start: Duration::ZERO,
             queue: VecDeque::new(),
             waiting: 0,
             tally: model::Tally::default(),
@@ -182,10 +184,8 @@ impl Sim {
                 sandbox.rest = charge.min(sandbox.memory);
                 let took = now.since(sandbox.idle_since);
                 sandbox.idle_since = now;
-                if let Some(function) = sandbox.function.and_then(|id| self.functions.get_mut(id)) {
-                    function.longest_start = function.longest_start.max(took);
-                }
                 sandbox.state = if sandbox.function.is_some() { State::Warm } else { State::Prewarmed };
+                self.longest_start = self.longest_start.max(took);
             }
             Event::StartFailed(id) => {
                 if self.sandboxes.get(id).is_none_or(|it| it.state != State::Starting) {

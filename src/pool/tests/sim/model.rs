@@ -86,8 +86,6 @@ impl<I: Id, T> Table<I, T> {
 pub(in crate::pool::tests) struct Function {
     pub(in crate::pool::tests) spec: FunctionSpec,
     pub(super) retired: bool,
-    /// The longest that one of its starts took.
-    pub(super) longest_start: Duration,
     /// Its jobs that have no sandbox yet, the next one first.
     pub(super) queue: VecDeque<JobId>,
     /// How many of those the pool said were waiting, after the last event; the ones before them are covered.
