@@ -50,7 +50,11 @@ impl Compiled {
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(1)));
+        // Tokio's own yield comes back only after timers and sockets have had their turn: a plain wake-up would let a
+        // few loops keep their workers from both for sixty epochs on end.
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
         // A module's `start` section runs in here, so it is entered like any guest.
         let instance = {
             let mut making = pin!(self.pre.instantiate_async(&mut store));
