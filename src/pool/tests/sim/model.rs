@@ -2,7 +2,6 @@
 
 use crate::pool::{FunctionId, FunctionSpec, JobId, Kind, SandboxId, Target, Time};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// An id that the pool hands out: small and dense, so that it can index a table.
 pub(in crate::pool::tests) trait Id: Copy + PartialEq {
