@@ -1,6 +1,6 @@
 //! The Docker engine with the fixtures' images on it.
 
-use crate::docker::{Engine, docker_or_skip};
+use crate::docker::{Engine, docker_or_skip, skip};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub async fn engine_or_skip(name: &str) -> Option<Engine> {
         if let Err(error) = engine.client.inspect_image(&image).await {
             let why = format!("{name}: the image {image} is missing ({error}); run scripts/test-services");
             assert!(std::env::var("KILN_REQUIRE_DOCKER").is_err(), "{why}");
-            eprintln!("skipped: {why}");
+            skip(&why);
             return None;
         }
     }
