@@ -2,7 +2,7 @@
 
 use crate::backend::{Exit, Sandbox};
 use crate::error::{Error, Result};
-use crate::format::{Encoded, Progress, Session};
+use crate::format::{Broken, Encoded, Progress, Session};
 use crate::function::Format;
 use crate::invocation::Reply;
 use std::future::poll_fn;
@@ -28,13 +28,19 @@ impl Verdict {
 
 /// Whether nothing came from an idle sandbox that breaks its stream, and it still lives.
 pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
-    while let Some(bytes) = sandbox.stdio().stray() {
-        if let Err(broken) = session.idle(bytes) {
-            tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
-            return false;
-        }
+    if let Err(broken) = take_stray(sandbox, session) {
+        tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
+        return false;
     }
     !sandbox.is_dead()
+}
+
+/// Takes what a sandbox wrote while no request was under way: it must never be read as a reply (`SEEDS.md E2`).
+pub(super) fn take_stray(sandbox: &mut dyn Sandbox, session: &mut Session) -> Result<(), Broken> {
+    while let Some(bytes) = sandbox.stdio().stray() {
+        session.idle(bytes)?;
+    }
+    Ok(())
 }
 
 /// Queues a request for a sandbox's stdin.

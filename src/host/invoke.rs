@@ -126,7 +126,10 @@ impl Shared {
             (job, granted, waiting, work)
         };
         if granted.is_none() {
-            tracing::debug!(function = %revised.function.name, "no sandbox is free: the request waits");
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let figures = self.state.lock().pool.figures();
+                tracing::debug!(function = %revised.function.name, ?figures, "no sandbox is at hand: the request waits");
+            }
             let own =
                 |work: &Work| matches!(work, Work::Start { revised: of, .. } if Arc::ptr_eq(of, revised));
             if let Some(index) = work.iter().position(own)
@@ -279,6 +282,15 @@ impl Running {
             headers: &invocation.headers,
             body: &invocation.body,
         };
+        if function.format.is_streaming()
+            && let Err(broken) = exchange::take_stray(life.sandbox.as_mut(), &mut life.session)
+        {
+            let error =
+                Error::failed(format!("the function wrote to stdout before its first request: {broken}"));
+            let error = with_tail(error, &life.logs);
+            self.release(Fate::Poisoned);
+            return Err(error);
+        }
         let mut request = match life.session.encode(&call) {
             Ok(request) => request,
             Err(error) => {

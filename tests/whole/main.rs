@@ -4,6 +4,7 @@
 #[path = "../common/docker.rs"]
 mod docker;
 
+mod banner;
 mod engine;
 mod http;
 mod leftovers;

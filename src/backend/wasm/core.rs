@@ -39,7 +39,12 @@ impl Core {
     pub(super) fn new(config: &WasmConfig) -> Result<Self> {
         let max_memory = config.max_memory.min(4 << 30);
         let (engine, ceiling, pooled) = engine(config, Ceiling::of(config), max_memory)?;
-        tracing::info!(instances = ceiling.instances, pooled, because = ceiling.because, "wasm engine is up");
+        tracing::debug!(
+            instances = ceiling.instances,
+            pooled,
+            because = ceiling.because,
+            "wasm engine is up"
+        );
         let cache = config.cache_dir.as_deref().and_then(|dir| {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");

@@ -43,7 +43,7 @@ async fn has_fixtures(engine: &Engine, name: &str) -> bool {
         if let Err(why) = engine.client.inspect_image(&image).await {
             let why = format!("{name}: the engine has no image {image} ({why}); run scripts/test-services");
             assert!(std::env::var("KILN_REQUIRE_DOCKER").as_deref() != Ok("1"), "{why}");
-            crate::docker::skip(&why);
+            crate::docker_engine::skip(&why);
             return false;
         }
     }
