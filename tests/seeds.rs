@@ -245,6 +245,27 @@ async fn w20_d2_a_resume_that_fails_reschedules_and_removes() {
     bed.end().await;
 }
 
+/// The last of the paused ones is granted to a caller who has given up by then: it is frozen still, and at rest.
+#[tokio::test]
+async fn w20_a_paused_one_that_nobody_came_for_is_resumed_for_the_next() {
+    let bed = containers();
+    let mut function = bed.echo("echo").memory(16 * MIB).timeout(ms(2_000));
+    function.pause_after = Some(ms(50));
+    function.limits.max_sandboxes = 17;
+    bed.deploy(function).await;
+    let callers: Vec<_> = (0..17).map(|_| bed.spawn("echo", "/sleep/300")).collect();
+    for caller in callers {
+        text(soon(caller).await.unwrap());
+    }
+    bed.counted("all are paused", |counts| counts.pauses == 17 && counts.living == 17).await;
+    bed.fake.fail_resumes(16, Error::internal("it stays frozen"));
+    assert_eq!(error(soon(bed.call("echo", "/")).await).kind(), ErrorKind::Unavailable);
+    bed.counted("the frozen ones are gone", |counts| counts.living == 1).await;
+    assert_eq!(text(soon(bed.call("echo", "/")).await), "body");
+    bed.counted("it is paused again", |counts| counts.pauses == 18).await;
+    bed.end().await;
+}
+
 #[tokio::test]
 async fn w20_a_pause_that_fails_removes() {
     let bed = containers();

@@ -204,7 +204,6 @@ struct Running {
     job: JobId,
     sandbox: SandboxId,
     start: Start,
-    paused: bool,
     life: Option<Box<Life>>,
     granted: Time,
 }
@@ -220,17 +219,19 @@ impl Running {
         outcome.timings.start = seen;
         outcome.timings.wait = granted.since(arrival).saturating_sub(seen);
         outcome.phases = run.life.phases;
-        let (sandbox, start, paused) = (run.life.id, run.start, run.paused);
-        Self { host: host.clone(), job, sandbox, start, paused, life: Some(run.life), granted }
+        let (sandbox, start) = (run.life.id, run.start);
+        Self { host: host.clone(), job, sandbox, start, life: Some(run.life), granted }
     }
 
     /// Resumes a paused sandbox and looks whether it still lives. False: the job must have another one (`SEEDS.md W17`, `W20`).
     async fn make_fit(&mut self) -> bool {
-        let paused = self.paused;
         let Some(life) = self.life.as_mut() else { return false };
-        if paused && let Err(error) = life.sandbox.resume().await {
-            tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
-            return false;
+        if life.paused {
+            if let Err(error) = life.sandbox.resume().await {
+                tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
+                return false;
+            }
+            life.paused = false;
         }
         if !life.revised.function.format.is_streaming() {
             return true;

@@ -87,6 +87,7 @@ impl Shared {
                     phases,
                     began,
                     used: false,
+                    paused: false,
                 });
                 let held = life.held();
                 self.event(|state, now| {
@@ -118,7 +119,9 @@ impl Shared {
 
     async fn pause(self: Arc<Self>, mut life: Box<Life>) {
         let id = life.id;
-        let paused = life.sandbox.pause().await;
+        // One whose last job went away before thawing it is frozen still.
+        let paused = if life.paused { Ok(()) } else { life.sandbox.pause().await };
+        life.paused = paused.is_ok();
         if let Err(error) = &paused {
             tracing::warn!(function = %life.revised.function.name, "an idle sandbox could not be paused: {error}");
         }
