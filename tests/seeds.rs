@@ -668,3 +668,18 @@ async fn a_backend_that_is_away_is_told_and_used_again_when_it_is_back() {
     assert_eq!(text(bed.call("echo", "/").await), "body");
     bed.end().await;
 }
+
+/// What isn't async may be called from any thread.
+#[test]
+fn a_function_is_undeployed_from_outside_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bed = runtime.block_on(async {
+        let bed = modules();
+        bed.deploy(bed.echo("echo")).await;
+        text(bed.call("echo", "/").await);
+        bed.fake.removal_latency(ms(1));
+        bed
+    });
+    assert!(bed.host.undeploy("_", "echo"));
+    runtime.block_on(bed.end());
+}

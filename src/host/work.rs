@@ -55,6 +55,8 @@ impl Shared {
     /// removal are over by then.
     pub(super) fn begin(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
+        // The caller may be anywhere: `undeploy` isn't async, and an invocation may be dropped on any thread.
+        let _within = self.runtime.enter();
         // The task polls it again, and so puts its own waker in the place of this one.
         if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.runtime.spawn(future);
