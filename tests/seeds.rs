@@ -199,6 +199,26 @@ async fn w17_a_dead_sandbox_is_replaced_and_its_caller_never_knows() {
     }
 }
 
+/// One that was started for a job which another sandbox then served has lain idle like any other.
+#[tokio::test]
+async fn w17_a_spare_that_died_unused_is_replaced_and_its_caller_never_knows() {
+    let bed = containers();
+    bed.deploy(bed.echo("echo")).await;
+    let first = bed.spawn("echo", "/sleep/100");
+    bed.until("it runs", |figures| figures.active == 1).await;
+    bed.fake.hold_starts();
+    let second = bed.spawn("echo", "/count");
+    bed.counted("one more is started", |counts| counts.starting == 1).await;
+    text(soon(first).await.unwrap());
+    let second = soon(second).await.unwrap();
+    assert_eq!((second.start, text(second)), (Some(Start::Warm), "2".into()), "the released one came first");
+    bed.fake.let_starts_go();
+    bed.until("both are idle", |figures| figures.idle == 2).await;
+    assert_eq!(bed.fake.kill_idle_silently(Exit::Signal(9)), 2);
+    assert_eq!(text(soon(bed.call("echo", "/count")).await), "1");
+    bed.end().await;
+}
+
 /// SEEDS.md I7, W16: nobody has to come for a dead sandbox's memory to be given back.
 #[tokio::test]
 async fn w16_an_idle_sandbox_that_dies_is_removed_at_once() {

@@ -237,8 +237,8 @@ impl Running {
             return true;
         }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
-        // another one would fare no better.
-        let made_for_it = !life.used && !matches!(self.start, Start::Prewarmed | Start::RecreatedPrewarm);
+        // another one would fare no better. One that has lain idle since it started may have died of anything.
+        let made_for_it = !life.used && matches!(self.start, Start::Cold | Start::Recreated | Start::Warming);
         made_for_it || is_fit(life.sandbox.as_mut(), &mut life.session)
     }
 
