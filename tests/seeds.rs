@@ -185,6 +185,21 @@ async fn w9_containers_tell_how_they_were_started() {
 }
 
 #[tokio::test]
+async fn w9_a_request_that_got_no_sandbox_in_the_end_names_no_start() {
+    let bed = containers();
+    bed.deploy(bed.single("echo")).await;
+    text(bed.call("echo", "/").await);
+    bed.fake.kill_idle_silently(Exit::Signal(9));
+    bed.fake.start_latency(ms(20));
+    bed.fake.fail_starts(1, Error::unavailable("no daemon"));
+    let outcome = bed.call("echo", "/").await;
+    assert_eq!(outcome.start, None);
+    assert!(outcome.timings.wait >= ms(20), "{:?}", outcome.timings);
+    assert!(error(outcome).message().contains("no daemon"));
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn w17_a_dead_sandbox_is_replaced_and_its_caller_never_knows() {
     for kind in BackendKind::ALL {
         let bed = bed(kind, |host| host);

@@ -97,8 +97,7 @@ impl Shared {
             let (job, run) = match granted {
                 Ok((job, Grant::Run(run))) => (job, run),
                 Ok((_, Grant::Refused(Refused::Closed))) => return Attempt::Closed,
-                Ok((_, Grant::Refused(Refused::Because(error)))) => return Attempt::Ended(Err(error)),
-                Err(error) => {
+                Ok((_, Grant::Refused(Refused::Because(error)))) | Err(error) => {
                     outcome.timings.wait = self.now().since(arrival);
                     return Attempt::Ended(Err(error));
                 }
@@ -108,6 +107,8 @@ impl Shared {
             if running.make_fit().await {
                 return Attempt::Ended(running.run(invocation, outcome).await);
             }
+            // It ran nowhere yet.
+            (outcome.start, outcome.phases) = (None, Phases::default());
             grant = Submitted::Waits(running.reschedule());
         }
         Attempt::Ended(Err(Error::unavailable(format!(
