@@ -513,6 +513,19 @@ async fn e9_a_start_is_not_the_requests_time() {
     bed.end().await;
 }
 
+#[tokio::test]
+async fn e9_a_request_that_is_refused_leaves_the_boot_to_the_next() {
+    let bed = containers();
+    bed.deploy(bed.echo("echo").env("KILN_INIT_MS", "600").timeout(ms(300))).await;
+    let mut invalid = Invocation::new("body");
+    invalid.headers.push(("no token".into(), "x".into()));
+    assert_eq!(error(bed.host.invoke("echo", invalid).await).kind(), ErrorKind::InvalidInput);
+    let outcome = bed.call("echo", "/count").await;
+    assert_eq!(outcome.start, Some(Start::Warm));
+    assert_eq!(text(outcome), "1");
+    bed.end().await;
+}
+
 /// While it waits for a start, for its turn, and while it runs.
 #[tokio::test]
 async fn e10_a_caller_that_hangs_up_leaves_nothing() {

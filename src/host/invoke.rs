@@ -265,7 +265,6 @@ impl Running {
         let host = self.host.clone();
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         life.logs.serve(invocation.id);
         let function = &revised.function;
         let limit = function.limits.timeout;
@@ -290,6 +289,8 @@ impl Running {
                 return Err(error);
             }
         };
+        // Only now: after a request that couldn't be written the next one is still the first.
+        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
             let launch = life.sandbox.launch(std::mem::take(&mut request.env));
             match within(after(function.limits.start_timeout), &host.stopping, launch).await {
