@@ -12,6 +12,10 @@ use std::time::Duration;
 /// How long a sandbox whose stdout has ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// Pieces of white space that an idle sandbox may write. Some functions do so after a reply; one that never ends it
+/// would keep its caller's thread.
+const STRAYS: usize = 64;
+
 /// What came of it.
 pub(super) struct Verdict {
     /// The reply, or why there is none.
@@ -28,13 +32,17 @@ impl Verdict {
 
 /// Whether nothing came from an idle sandbox that breaks its stream, and it still lives.
 pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
-    while let Some(bytes) = sandbox.stdio().stray() {
+    // Asked first: to find its end a backend may read ahead, and what that brings is looked at, too.
+    let dead = sandbox.is_dead();
+    for _ in 0..STRAYS {
+        let Some(bytes) = sandbox.stdio().stray() else { return !dead };
         if let Err(broken) = session.idle(bytes) {
             tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
             return false;
         }
     }
-    !sandbox.is_dead()
+    tracing::warn!("a sandbox doesn't stop writing while no request is under way: it is removed");
+    false
 }
 
 /// Queues a request for a sandbox's stdin.
@@ -83,6 +91,8 @@ async fn step(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) 
     match session.feed(piece) {
         Ok(Progress::More(bytes)) => {
             sandbox.stdio().expect(bytes);
+            // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
+            tokio::task::coop::consume_budget().await;
             None
         }
         Ok(Progress::Done { answer, stray }) => {
@@ -132,5 +142,93 @@ async fn last_words(sandbox: &mut dyn Sandbox) -> Exit {
     match tokio::time::timeout(LAST_WORDS, sandbox.exit()).await {
         Ok(exit) => exit,
         Err(_) => Exit::Lost(format!("its stdout ended, but it did not within {LAST_WORDS:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::within::{GivenUp, after, within};
+    use super::*;
+    use crate::backend::{Phases, Stdio};
+    use crate::format::Call;
+    use bytes::Bytes;
+    use std::task::Context;
+    use std::time::SystemTime;
+
+    /// Writes white space for ever, faster than anybody reads it.
+    struct Blank;
+
+    #[async_trait::async_trait]
+    impl Sandbox for Blank {
+        fn stdio(&mut self) -> &mut dyn Stdio {
+            self
+        }
+        async fn launch(&mut self, _: Vec<(String, String)>) -> Result<Phases> {
+            Ok(Phases::default())
+        }
+        async fn pause(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn resume(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn exit(&mut self) -> Exit {
+            std::future::pending().await
+        }
+        fn held(&self) -> u64 {
+            0
+        }
+        fn is_dead(&mut self) -> bool {
+            false
+        }
+        async fn remove(self: Box<Self>) -> Exit {
+            Exit::Killed
+        }
+    }
+
+    impl Stdio for Blank {
+        fn write(&mut self, _: Bytes) {}
+        fn close(&mut self) {}
+        fn poll_read(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+            Poll::Ready(Ok(Some(Bytes::from_static(b"\n"))))
+        }
+        fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+        fn stray(&mut self) -> Option<Bytes> {
+            Some(Bytes::from_static(b"\n"))
+        }
+    }
+
+    #[test]
+    fn e2_white_space_without_end_is_not_at_rest() {
+        for format in [Format::Http, Format::Json] {
+            assert!(!is_fit(&mut Blank, &mut Session::new(format)), "{format}");
+        }
+    }
+
+    #[tokio::test]
+    async fn white_space_without_end_is_no_reply_and_its_time_limit_holds() {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        for format in [Format::Http, Format::Json] {
+            let (mut session, body) = (Session::new(format), Bytes::new());
+            let call = Call {
+                id: crate::invocation::InvocationId::new(),
+                function: "blank",
+                memory: 1 << 20,
+                max_reply: 1 << 20,
+                deadline: SystemTime::now(),
+                method: "POST",
+                path: "/",
+                url: "",
+                headers: &[],
+                body: &body,
+            };
+            let mut blank = Blank;
+            send(&mut blank, session.encode(&call).unwrap());
+            let reply = reply(&mut blank, &mut session, format);
+            let ended = within(after(Duration::from_millis(20)), &stopping, reply).await;
+            assert_eq!(ended.err(), Some(GivenUp::TimedOut), "{format}");
+        }
     }
 }
