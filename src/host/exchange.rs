@@ -20,7 +20,7 @@ const STRAYS: usize = 64;
 pub(super) struct Verdict {
     /// The reply, or why there is none.
     pub(super) answer: Result<Reply>,
-    /// Whether the sandbox is at rest and its stream in order.
+    /// Whether its stream is in order so far: to be used again, it has to come to [`rest`].
     pub(super) clean: bool,
 }
 
@@ -95,18 +95,15 @@ async fn step(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) 
             tokio::task::coop::consume_budget().await;
             None
         }
-        Ok(Progress::Done { answer, stray }) => {
-            let clean = !stray && rest(sandbox, session).await;
-            Some(Verdict { answer, clean })
-        }
+        Ok(Progress::Done { answer, stray }) => Some(Verdict { answer, clean: !stray }),
         Err(broken) => {
             Some(Verdict::poisoned(Err(Error::failed(format!("the function broke its format: {broken}")))))
         }
     }
 }
 
-/// Lets the sandbox come to rest after a reply, and says whether it did so in order.
-async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
+/// Lets the sandbox come to rest after a reply, and says whether it did so in order. That is no longer the request's time.
+pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
     // Its caller has the reply already: a sandbox that goes on working doesn't hold it up, it is replaced.
     const GRACE: Duration = Duration::from_millis(100);
     let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
@@ -155,11 +152,11 @@ mod tests {
     use std::task::Context;
     use std::time::SystemTime;
 
-    /// Writes white space for ever, faster than anybody reads it.
-    struct Blank;
+    /// Writes the same for ever, faster than anybody reads it, and never rests.
+    struct Busy(&'static [u8]);
 
     #[async_trait::async_trait]
-    impl Sandbox for Blank {
+    impl Sandbox for Busy {
         fn stdio(&mut self) -> &mut dyn Stdio {
             self
         }
@@ -186,49 +183,60 @@ mod tests {
         }
     }
 
-    impl Stdio for Blank {
+    impl Stdio for Busy {
         fn write(&mut self, _: Bytes) {}
         fn close(&mut self) {}
         fn poll_read(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-            Poll::Ready(Ok(Some(Bytes::from_static(b"\n"))))
+            Poll::Ready(Ok(Some(Bytes::from_static(self.0))))
         }
         fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
-            Poll::Ready(())
+            Poll::Pending
         }
         fn stray(&mut self) -> Option<Bytes> {
-            Some(Bytes::from_static(b"\n"))
+            Some(Bytes::from_static(self.0))
         }
     }
 
     #[test]
     fn e2_white_space_without_end_is_not_at_rest() {
         for format in [Format::Http, Format::Json] {
-            assert!(!is_fit(&mut Blank, &mut Session::new(format)), "{format}");
+            assert!(!is_fit(&mut Busy(b"\n"), &mut Session::new(format)), "{format}");
         }
+    }
+
+    /// What comes of a request within a short time limit.
+    async fn asked(busy: &mut Busy, format: Format) -> Result<Verdict, GivenUp> {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let (mut session, body) = (Session::new(format), Bytes::new());
+        let call = Call {
+            id: crate::invocation::InvocationId::new(),
+            function: "busy",
+            memory: 1 << 20,
+            max_reply: 1 << 20,
+            deadline: SystemTime::now(),
+            method: "POST",
+            path: "/",
+            url: "",
+            headers: &[],
+            body: &body,
+        };
+        send(busy, session.encode(&call).unwrap());
+        within(after(Duration::from_millis(20)), &stopping, reply(busy, &mut session, format)).await
     }
 
     #[tokio::test]
     async fn white_space_without_end_is_no_reply_and_its_time_limit_holds() {
-        let (_stop, stopping) = tokio::sync::watch::channel(false);
         for format in [Format::Http, Format::Json] {
-            let (mut session, body) = (Session::new(format), Bytes::new());
-            let call = Call {
-                id: crate::invocation::InvocationId::new(),
-                function: "blank",
-                memory: 1 << 20,
-                max_reply: 1 << 20,
-                deadline: SystemTime::now(),
-                method: "POST",
-                path: "/",
-                url: "",
-                headers: &[],
-                body: &body,
-            };
-            let mut blank = Blank;
-            send(&mut blank, session.encode(&call).unwrap());
-            let reply = reply(&mut blank, &mut session, format);
-            let ended = within(after(Duration::from_millis(20)), &stopping, reply).await;
-            assert_eq!(ended.err(), Some(GivenUp::TimedOut), "{format}");
+            let verdict = asked(&mut Busy(b"\n"), format).await;
+            assert_eq!(verdict.err(), Some(GivenUp::TimedOut), "{format}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_reply_in_time_is_given_whatever_its_sandbox_does_then() {
+        let mut busy = Busy(br#"{"body":"done"}"#);
+        let verdict = asked(&mut busy, Format::Json).await.unwrap();
+        assert_eq!(verdict.answer.unwrap().body, "done");
+        assert!(!rest(&mut busy, &mut Session::new(Format::Json)).await);
     }
 }

@@ -335,6 +335,7 @@ impl Running {
         match verdict {
             Ok(Verdict { answer, clean }) => {
                 let answer = answer.map_err(|error| with_tail(error, &life.logs));
+                let clean = clean && exchange::rest(life.sandbox.as_mut(), &mut life.session).await;
                 self.release(if clean { Fate::Keep } else { Fate::Poisoned });
                 answer
             }
