@@ -185,6 +185,21 @@ async fn w9_containers_tell_how_they_were_started() {
 }
 
 #[tokio::test]
+async fn w9_a_request_that_got_no_sandbox_in_the_end_names_no_start() {
+    let bed = containers();
+    bed.deploy(bed.single("echo")).await;
+    text(bed.call("echo", "/").await);
+    bed.fake.kill_idle_silently(Exit::Signal(9));
+    bed.fake.start_latency(ms(20));
+    bed.fake.fail_starts(1, Error::unavailable("no daemon"));
+    let outcome = bed.call("echo", "/").await;
+    assert_eq!(outcome.start, None);
+    assert!(outcome.timings.wait >= ms(20), "{:?}", outcome.timings);
+    assert!(error(outcome).message().contains("no daemon"));
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn w17_a_dead_sandbox_is_replaced_and_its_caller_never_knows() {
     for kind in BackendKind::ALL {
         let bed = bed(kind, |host| host);
@@ -197,6 +212,26 @@ async fn w17_a_dead_sandbox_is_replaced_and_its_caller_never_knows() {
         bed.counted("the dead one is gone", |counts| counts.removed == 1).await;
         bed.end().await;
     }
+}
+
+/// One that was started for a job which another sandbox then served has lain idle like any other.
+#[tokio::test]
+async fn w17_a_spare_that_died_unused_is_replaced_and_its_caller_never_knows() {
+    let bed = containers();
+    bed.deploy(bed.echo("echo")).await;
+    let first = bed.spawn("echo", "/sleep/100");
+    bed.until("it runs", |figures| figures.active == 1).await;
+    bed.fake.hold_starts();
+    let second = bed.spawn("echo", "/count");
+    bed.counted("one more is started", |counts| counts.starting == 1).await;
+    text(soon(first).await.unwrap());
+    let second = soon(second).await.unwrap();
+    assert_eq!((second.start, text(second)), (Some(Start::Warm), "2".into()), "the released one came first");
+    bed.fake.let_starts_go();
+    bed.until("both are idle", |figures| figures.idle == 2).await;
+    assert_eq!(bed.fake.kill_idle_silently(Exit::Signal(9)), 2);
+    assert_eq!(text(soon(bed.call("echo", "/count")).await), "1");
+    bed.end().await;
 }
 
 /// SEEDS.md I7, W16: nobody has to come for a dead sandbox's memory to be given back.
@@ -242,6 +277,27 @@ async fn w20_d2_a_resume_that_fails_reschedules_and_removes() {
         assert_eq!(text(soon(caller).await.unwrap()), "body");
     }
     bed.counted("the frozen one is gone", |counts| counts.removed >= 1).await;
+    bed.end().await;
+}
+
+/// The last of the paused ones is granted to a caller who has given up by then: it is frozen still, and at rest.
+#[tokio::test]
+async fn w20_a_paused_one_that_nobody_came_for_is_resumed_for_the_next() {
+    let bed = containers();
+    let mut function = bed.echo("echo").memory(16 * MIB).timeout(ms(2_000));
+    function.pause_after = Some(ms(50));
+    function.limits.max_sandboxes = 17;
+    bed.deploy(function).await;
+    let callers: Vec<_> = (0..17).map(|_| bed.spawn("echo", "/sleep/300")).collect();
+    for caller in callers {
+        text(soon(caller).await.unwrap());
+    }
+    bed.counted("all are paused", |counts| counts.pauses == 17 && counts.living == 17).await;
+    bed.fake.fail_resumes(16, Error::internal("it stays frozen"));
+    assert_eq!(error(soon(bed.call("echo", "/")).await).kind(), ErrorKind::Unavailable);
+    bed.counted("the frozen ones are gone", |counts| counts.living == 1).await;
+    assert_eq!(text(soon(bed.call("echo", "/")).await), "body");
+    bed.counted("it is paused again", |counts| counts.pauses == 18).await;
     bed.end().await;
 }
 
@@ -457,6 +513,19 @@ async fn e9_a_start_is_not_the_requests_time() {
     bed.end().await;
 }
 
+#[tokio::test]
+async fn e9_a_request_that_is_refused_leaves_the_boot_to_the_next() {
+    let bed = containers();
+    bed.deploy(bed.echo("echo").env("KILN_INIT_MS", "600").timeout(ms(300))).await;
+    let mut invalid = Invocation::new("body");
+    invalid.headers.push(("no token".into(), "x".into()));
+    assert_eq!(error(bed.host.invoke("echo", invalid).await).kind(), ErrorKind::InvalidInput);
+    let outcome = bed.call("echo", "/count").await;
+    assert_eq!(outcome.start, Some(Start::Warm));
+    assert_eq!(text(outcome), "1");
+    bed.end().await;
+}
+
 /// While it waits for a start, for its turn, and while it runs.
 #[tokio::test]
 async fn e10_a_caller_that_hangs_up_leaves_nothing() {
@@ -646,4 +715,19 @@ async fn a_backend_that_is_away_is_told_and_used_again_when_it_is_back() {
     bed.fake.up();
     assert_eq!(text(bed.call("echo", "/").await), "body");
     bed.end().await;
+}
+
+/// What isn't async may be called from any thread.
+#[test]
+fn a_function_is_undeployed_from_outside_the_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bed = runtime.block_on(async {
+        let bed = modules();
+        bed.deploy(bed.echo("echo")).await;
+        text(bed.call("echo", "/").await);
+        bed.fake.removal_latency(ms(1));
+        bed
+    });
+    assert!(bed.host.undeploy("_", "echo"));
+    runtime.block_on(bed.end());
 }

@@ -12,11 +12,15 @@ use std::time::Duration;
 /// How long a sandbox whose stdout has ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
+/// Pieces of white space that an idle sandbox may write. Some functions do so after a reply; one that never ends it
+/// would keep its caller's thread.
+const STRAYS: usize = 64;
+
 /// What came of it.
 pub(super) struct Verdict {
     /// The reply, or why there is none.
     pub(super) answer: Result<Reply>,
-    /// Whether the sandbox is at rest and its stream in order.
+    /// Whether its stream is in order so far: to be used again, it has to come to [`rest`].
     pub(super) clean: bool,
 }
 
@@ -28,19 +32,22 @@ impl Verdict {
 
 /// Whether nothing came from an idle sandbox that breaks its stream, and it still lives.
 pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
+    // Asked first: to find its end a backend may read ahead, and what that brings is looked at, too.
+    let dead = sandbox.is_dead();
     if let Err(broken) = take_stray(sandbox, session) {
         tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
         return false;
     }
-    !sandbox.is_dead()
+    !dead
 }
 
 /// Takes what a sandbox wrote while no request was under way: it must never be read as a reply (`SEEDS.md E2`).
 pub(super) fn take_stray(sandbox: &mut dyn Sandbox, session: &mut Session) -> Result<(), Broken> {
-    while let Some(bytes) = sandbox.stdio().stray() {
+    for _ in 0..STRAYS {
+        let Some(bytes) = sandbox.stdio().stray() else { return Ok(()) };
         session.idle(bytes)?;
     }
-    Ok(())
+    Err(Broken("it doesn't stop writing".into()))
 }
 
 /// Queues a request for a sandbox's stdin.
@@ -89,20 +96,19 @@ async fn step(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) 
     match session.feed(piece) {
         Ok(Progress::More(bytes)) => {
             sandbox.stdio().expect(bytes);
+            // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
+            tokio::task::coop::consume_budget().await;
             None
         }
-        Ok(Progress::Done { answer, stray }) => {
-            let clean = !stray && rest(sandbox, session).await;
-            Some(Verdict { answer, clean })
-        }
+        Ok(Progress::Done { answer, stray }) => Some(Verdict { answer, clean: !stray }),
         Err(broken) => {
             Some(Verdict::poisoned(Err(Error::failed(format!("the function broke its format: {broken}")))))
         }
     }
 }
 
-/// Lets the sandbox come to rest after a reply, and says whether it did so in order.
-async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
+/// Lets the sandbox come to rest after a reply, and says whether it did so in order. That is no longer the request's time.
+pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
     // Its caller has the reply already: a sandbox that goes on working doesn't hold it up, it is replaced.
     const GRACE: Duration = Duration::from_millis(100);
     let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
@@ -138,5 +144,104 @@ async fn last_words(sandbox: &mut dyn Sandbox) -> Exit {
     match tokio::time::timeout(LAST_WORDS, sandbox.exit()).await {
         Ok(exit) => exit,
         Err(_) => Exit::Lost(format!("its stdout ended, but it did not within {LAST_WORDS:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::within::{GivenUp, after, within};
+    use super::*;
+    use crate::backend::{Phases, Stdio};
+    use crate::format::Call;
+    use bytes::Bytes;
+    use std::task::Context;
+    use std::time::SystemTime;
+
+    /// Writes the same for ever, faster than anybody reads it, and never rests.
+    struct Busy(&'static [u8]);
+
+    #[async_trait::async_trait]
+    impl Sandbox for Busy {
+        fn stdio(&mut self) -> &mut dyn Stdio {
+            self
+        }
+        async fn launch(&mut self, _: Vec<(String, String)>) -> Result<Phases> {
+            Ok(Phases::default())
+        }
+        async fn pause(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn resume(&mut self) -> Result<()> {
+            Ok(())
+        }
+        async fn exit(&mut self) -> Exit {
+            std::future::pending().await
+        }
+        fn held(&self) -> u64 {
+            0
+        }
+        fn is_dead(&mut self) -> bool {
+            false
+        }
+        async fn remove(self: Box<Self>) -> Exit {
+            Exit::Killed
+        }
+    }
+
+    impl Stdio for Busy {
+        fn write(&mut self, _: Bytes) {}
+        fn close(&mut self) {}
+        fn poll_read(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+            Poll::Ready(Ok(Some(Bytes::from_static(self.0))))
+        }
+        fn poll_rest(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+        fn stray(&mut self) -> Option<Bytes> {
+            Some(Bytes::from_static(self.0))
+        }
+    }
+
+    #[test]
+    fn e2_white_space_without_end_is_not_at_rest() {
+        for format in [Format::Http, Format::Json] {
+            assert!(!is_fit(&mut Busy(b"\n"), &mut Session::new(format)), "{format}");
+        }
+    }
+
+    /// What comes of a request within a short time limit.
+    async fn asked(busy: &mut Busy, format: Format) -> Result<Verdict, GivenUp> {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let (mut session, body) = (Session::new(format), Bytes::new());
+        let call = Call {
+            id: crate::invocation::InvocationId::new(),
+            function: "busy",
+            memory: 1 << 20,
+            max_reply: 1 << 20,
+            deadline: SystemTime::now(),
+            method: "POST",
+            path: "/",
+            url: "",
+            headers: &[],
+            body: &body,
+        };
+        send(busy, session.encode(&call).unwrap());
+        within(after(Duration::from_millis(20)), &stopping, reply(busy, &mut session, format)).await
+    }
+
+    #[tokio::test]
+    async fn white_space_without_end_is_no_reply_and_its_time_limit_holds() {
+        for format in [Format::Http, Format::Json] {
+            let verdict = asked(&mut Busy(b"\n"), format).await;
+            assert_eq!(verdict.err(), Some(GivenUp::TimedOut), "{format}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_in_time_is_given_whatever_its_sandbox_does_then() {
+        let mut busy = Busy(br#"{"body":"done"}"#);
+        let verdict = asked(&mut busy, Format::Json).await.unwrap();
+        assert_eq!(verdict.answer.unwrap().body, "done");
+        assert!(!rest(&mut busy, &mut Session::new(Format::Json)).await);
     }
 }

@@ -97,8 +97,7 @@ impl Shared {
             let (job, run) = match granted {
                 Ok((job, Grant::Run(run))) => (job, run),
                 Ok((_, Grant::Refused(Refused::Closed))) => return Attempt::Closed,
-                Ok((_, Grant::Refused(Refused::Because(error)))) => return Attempt::Ended(Err(error)),
-                Err(error) => {
+                Ok((_, Grant::Refused(Refused::Because(error)))) | Err(error) => {
                     outcome.timings.wait = self.now().since(arrival);
                     return Attempt::Ended(Err(error));
                 }
@@ -108,6 +107,8 @@ impl Shared {
             if running.make_fit().await {
                 return Attempt::Ended(running.run(invocation, outcome).await);
             }
+            // It ran nowhere yet.
+            (outcome.start, outcome.phases) = (None, Phases::default());
             grant = Submitted::Waits(running.reschedule());
         }
         Attempt::Ended(Err(Error::unavailable(format!(
@@ -207,7 +208,6 @@ struct Running {
     job: JobId,
     sandbox: SandboxId,
     start: Start,
-    paused: bool,
     life: Option<Box<Life>>,
     granted: Time,
 }
@@ -223,24 +223,26 @@ impl Running {
         outcome.timings.start = seen;
         outcome.timings.wait = granted.since(arrival).saturating_sub(seen);
         outcome.phases = run.life.phases;
-        let (sandbox, start, paused) = (run.life.id, run.start, run.paused);
-        Self { host: host.clone(), job, sandbox, start, paused, life: Some(run.life), granted }
+        let (sandbox, start) = (run.life.id, run.start);
+        Self { host: host.clone(), job, sandbox, start, life: Some(run.life), granted }
     }
 
     /// Resumes a paused sandbox and looks whether it still lives. False: the job must have another one (`SEEDS.md W17`, `W20`).
     async fn make_fit(&mut self) -> bool {
-        let paused = self.paused;
         let Some(life) = self.life.as_mut() else { return false };
-        if paused && let Err(error) = life.sandbox.resume().await {
-            tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
-            return false;
+        if life.paused {
+            if let Err(error) = life.sandbox.resume().await {
+                tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
+                return false;
+            }
+            life.paused = false;
         }
         if !life.revised.function.format.is_streaming() {
             return true;
         }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
-        // another one would fare no better.
-        let made_for_it = !life.used && !matches!(self.start, Start::Prewarmed | Start::RecreatedPrewarm);
+        // another one would fare no better. One that has lain idle since it started may have died of anything.
+        let made_for_it = !life.used && matches!(self.start, Start::Cold | Start::Recreated | Start::Warming);
         made_for_it || is_fit(life.sandbox.as_mut(), &mut life.session)
     }
 
@@ -266,7 +268,6 @@ impl Running {
         let host = self.host.clone();
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         life.logs.serve(invocation.id);
         let function = &revised.function;
         let limit = function.limits.timeout;
@@ -300,6 +301,8 @@ impl Running {
                 return Err(error);
             }
         };
+        // Only now: after a request that couldn't be written the next one is still the first.
+        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
             let launch = life.sandbox.launch(std::mem::take(&mut request.env));
             match within(after(function.limits.start_timeout), &host.stopping, launch).await {
@@ -344,6 +347,7 @@ impl Running {
         match verdict {
             Ok(Verdict { answer, clean }) => {
                 let answer = answer.map_err(|error| with_tail(error, &life.logs));
+                let clean = clean && exchange::rest(life.sandbox.as_mut(), &mut life.session).await;
                 self.release(if clean { Fate::Keep } else { Fate::Poisoned });
                 answer
             }

@@ -19,6 +19,8 @@ pub(super) struct Life {
     pub(super) began: Time,
     /// Whether it has been handed to a job before.
     pub(super) used: bool,
+    /// Whether it is frozen. Kept here and not taken from the pool: whoever was granted it may go away before thawing it.
+    pub(super) paused: bool,
 }
 
 impl Life {

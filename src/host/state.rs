@@ -21,7 +21,6 @@ pub(super) enum Grant {
 pub(super) struct Run {
     pub(super) life: Box<Life>,
     pub(super) start: Start,
-    pub(super) paused: bool,
 }
 
 /// Why a job got none.
@@ -119,7 +118,7 @@ impl State {
         let mut work = Vec::new();
         while let Some(action) = self.pool.pop_action() {
             match action {
-                Action::Assign { job, sandbox, start, paused } => {
+                Action::Assign { job, sandbox, start, .. } => {
                     let Some(life) = self.take(sandbox) else {
                         // The pool hands out only what is at rest; were it ever wrong, the job is not lost.
                         tracing::error!(?sandbox, "a sandbox was assigned that isn't here");
@@ -127,7 +126,7 @@ impl State {
                         self.pool.removed(now, sandbox);
                         continue;
                     };
-                    let grant = Grant::Run(Run { life, start, paused });
+                    let grant = Grant::Run(Run { life, start });
                     if own == Some(job) {
                         granted = Some(grant);
                     } else if let Some(Grant::Run(run)) = self.tell(job, grant) {

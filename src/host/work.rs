@@ -55,6 +55,8 @@ impl Shared {
     /// removal are over by then.
     pub(super) fn begin(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
+        // The caller may be anywhere: `undeploy` isn't async, and an invocation may be dropped on any thread.
+        let _within = self.runtime.enter();
         // The task polls it again, and so puts its own waker in the place of this one.
         if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.runtime.spawn(future);
@@ -87,6 +89,7 @@ impl Shared {
                     phases,
                     began,
                     used: false,
+                    paused: false,
                 });
                 let held = life.held();
                 self.event(|state, now| {
@@ -118,7 +121,9 @@ impl Shared {
 
     async fn pause(self: Arc<Self>, mut life: Box<Life>) {
         let id = life.id;
-        let paused = life.sandbox.pause().await;
+        // One whose last job went away before thawing it is frozen still.
+        let paused = if life.paused { Ok(()) } else { life.sandbox.pause().await };
+        life.paused = paused.is_ok();
         if let Err(error) = &paused {
             tracing::warn!(function = %life.revised.function.name, "an idle sandbox could not be paused: {error}");
         }
