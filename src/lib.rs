@@ -42,6 +42,7 @@ pub mod host;
 pub mod invocation;
 pub mod manifest;
 pub mod pool;
+mod revision;
 #[cfg(feature = "server")]
 pub mod server;
 
@@ -49,3 +50,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits};
 pub use host::{Host, HostBuilder};
 pub use invocation::{Invocation, InvocationId, Outcome, Phases, Reply, Start, Timings};
+pub use revision::Revision;

@@ -85,7 +85,7 @@ pub trait Program: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct StartSpec {
     /// The function's revision.
-    pub revision: crate::function::Revision,
+    pub revision: crate::Revision,
     /// The sandbox's number, unique in the host's life: for names and labels.
     pub number: u64,
     /// Environment beyond the function's own, the same for every sandbox of it; it wins over the function's own.

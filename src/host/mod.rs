@@ -19,9 +19,10 @@ pub use builder::HostBuilder;
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
-use crate::function::{BackendKind, Function, Revision};
+use crate::function::{BackendKind, Function};
 use crate::invocation::{Invocation, Outcome};
 use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
+use crate::revision::Revision;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use registry::{Registry, Revised};

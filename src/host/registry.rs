@@ -1,8 +1,9 @@
 //! What is deployed: by namespace and name, the revision that runs now.
 
 use crate::backend::Program;
-use crate::function::{BackendKind, Function, Revision};
+use crate::function::{BackendKind, Function};
 use crate::pool::{FunctionId, Kind};
+use crate::revision::Revision;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -23,6 +23,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod entities;
+mod figures;
 mod hold;
 mod ledger;
 mod list;
@@ -425,45 +426,6 @@ impl Pool {
     /// The next thing to do.
     pub fn pop_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    /// The pool in figures.
-    pub fn figures(&self) -> Figures {
-        let ledger = &self.ledger;
-        Figures {
-            budget: ledger.budget,
-            charged: ledger.charged,
-            waiting: self.waiting,
-            waiting_memory: self.waiting_memory,
-            active: ledger.active.count,
-            active_memory: ledger.active.bytes,
-            prewarmed: ledger.prewarmed.count + ledger.ahead.count,
-            prewarmed_memory: ledger.prewarmed.bytes + ledger.ahead.bytes,
-            idle: ledger.idle.count + ledger.pausing.count,
-            idle_memory: ledger.idle.bytes + ledger.pausing.bytes,
-            starting: ledger.starting.count,
-            starting_memory: ledger.starting.bytes,
-            removing: ledger.removing.count,
-            removing_memory: ledger.removing.bytes,
-            waited: self.waited,
-            ended: self.ended,
-            evicted: self.evicted,
-        }
-    }
-
-    /// One function in figures.
-    pub fn function_figures(&self, function: FunctionId) -> Option<FunctionFigures> {
-        let known = self.functions.get(function.index)?;
-        self.functions.has(function.index, function.generation).then(|| {
-            let idle = known.idle.len() + known.paused.len();
-            FunctionFigures {
-                active: known.live - known.coming - idle,
-                idle: idle + known.pausing,
-                paused: known.paused.len(),
-                starting: known.coming - known.pausing,
-                waiting: known.line.len(),
-            }
-        })
     }
 
     fn next_order(&mut self) -> u64 {

@@ -55,7 +55,7 @@ pub(crate) fn backend(engine: &Engine) -> Docker {
 pub(crate) struct Ready {
     pub(crate) program: Arc<dyn Program>,
     pub(crate) logs: Arc<Logs>,
-    pub(crate) revision: kiln::function::Revision,
+    pub(crate) revision: kiln::Revision,
 }
 
 impl Ready {

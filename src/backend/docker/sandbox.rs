@@ -9,12 +9,15 @@ use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// A container, or for a one-shot function that isn't launched yet, only what it will be made of.
 pub(super) struct Contained {
     declared: Arc<Declared>,
     spec: StartSpec,
     container: Option<Container>,
+    /// A launch that isn't over. It goes on in a task of its own, so that whoever removes the sandbox knows what it made.
+    launching: Option<JoinHandle<Result<Running>>>,
     attach: Attach,
     exit: Option<Exit>,
 }
@@ -22,7 +25,7 @@ pub(super) struct Contained {
 impl Contained {
     pub(super) fn waiting(declared: Arc<Declared>, spec: StartSpec) -> Self {
         let attach = Attach::new(declared.engine().clone(), spec.logs.clone());
-        Self { declared, spec, container: None, attach, exit: None }
+        Self { declared, spec, container: None, launching: None, attach, exit: None }
     }
 
     pub(super) fn running(declared: Arc<Declared>, spec: StartSpec, running: Running) -> Self {
@@ -60,10 +63,14 @@ impl Sandbox for Contained {
     }
 
     async fn launch(&mut self, env: Vec<(String, String)>) -> Result<Phases> {
-        if self.container.is_some() {
+        if self.container.is_some() || self.launching.is_some() {
             return Err(Error::internal("a container is launched twice"));
         }
-        let running = self.declared.run(&self.spec, &env).await?;
+        let (declared, spec) = (self.declared.clone(), self.spec.clone());
+        let launching = self.launching.insert(tokio::spawn(async move { declared.run(&spec, &env).await }));
+        let launched = launching.await;
+        self.launching = None;
+        let running = launched.map_err(|end| Error::internal(format!("a launch ended: {end}")))??;
         Ok(self.take(running))
     }
 
@@ -107,6 +114,12 @@ impl Sandbox for Contained {
     }
 
     async fn remove(mut self: Box<Self>) -> Exit {
+        // Its caller went away in the middle: what it made has to go before its charge is given back (`SEEDS.md D7`).
+        if let Some(launching) = self.launching.take()
+            && let Ok(Ok(running)) = launching.await
+        {
+            self.take(running);
+        }
         let Some(container) = self.container.take() else { return Exit::Killed };
         let exit = self.exit_so_far(&container).await;
         self.attach.disconnect();
