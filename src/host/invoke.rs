@@ -305,7 +305,9 @@ impl Running {
         let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
             let launch = life.sandbox.launch(std::mem::take(&mut request.env));
-            match within(after(function.limits.start_timeout), &host.stopping, launch).await {
+            // The backend keeps to `start_timeout`, in which waiting for its turn doesn't count; that is bounded here.
+            let turn = function.limits.start_timeout.saturating_add(host.max_wait);
+            match within(after(turn), &host.stopping, launch).await {
                 Ok(Ok(phases)) => {
                     outcome.phases.create += phases.create;
                     outcome.phases.start += phases.start;
@@ -318,8 +320,7 @@ impl Running {
                 }
                 Err(given_up) => {
                     self.end(given_up).await;
-                    let message =
-                        format!("the function did not start within {:?}", function.limits.start_timeout);
+                    let message = format!("the function did not start within {turn:?}");
                     return Err(host.given_up(given_up, message));
                 }
             }

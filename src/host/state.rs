@@ -33,9 +33,19 @@ pub(super) enum Refused {
 
 /// What is to be done outside the lock.
 pub(super) enum Work {
-    Start { sandbox: SandboxId, revised: Arc<Revised> },
-    Pause { life: Box<Life> },
-    Remove { life: Box<Life>, why: Why },
+    Start {
+        sandbox: SandboxId,
+        revised: Arc<Revised>,
+    },
+    Pause {
+        life: Box<Life>,
+    },
+    Remove {
+        life: Box<Life>,
+        why: Why,
+    },
+    /// A revision that nothing runs any more: unmapping its module takes longer than the lock should be held.
+    Forget(Arc<Revised>),
 }
 
 pub(super) struct State {
@@ -168,6 +178,7 @@ impl State {
                         && let Some(revised) = slot.take()
                     {
                         self.kinds.remove(&revised.kind);
+                        work.push(Work::Forget(revised));
                     }
                 }
                 Action::Closed => self.closed = true,

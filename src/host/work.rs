@@ -40,6 +40,9 @@ impl Shared {
                 Work::Start { sandbox, revised } => {
                     self.runtime.spawn(self.clone().start(sandbox, revised));
                 }
+                Work::Forget(revised) => {
+                    tracing::debug!(function = %revised.function.name, revision = %revised.revision, "forgotten");
+                }
                 Work::Pause { life } => {
                     self.runtime.spawn(self.clone().pause(life));
                 }

@@ -1,4 +1,5 @@
 //! The whole of Kiln through its binary and HTTP, on real modules and real containers.
+#![cfg(all(feature = "cli", feature = "wasm", feature = "docker"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../common/docker.rs"]
