@@ -219,9 +219,11 @@ impl Pool {
             self.refuse(job, Refusal::QueueFull);
             return;
         }
-        self.count_waiting(job);
         self.balance(now, of);
         self.schedule(now);
+        if self.jobs.get(job).is_some_and(|job| job.place == Place::Line) {
+            self.count_waiting(job);
+        }
     }
 
     /// A waiting job's caller is gone. False where the job doesn't wait (any more).

@@ -86,11 +86,18 @@ fn i8_a_second_signal_stops_at_once() {
 #[test]
 fn what_functions_say_is_logged() {
     let folder = folder();
-    let (mut server, url) = folder.serve(&["--log-format", "json"]);
+    let filter = "warn,kiln::function=info,kiln::invocation=debug";
+    let (mut server, url) = folder.serve(&["--log-format", "json", "--log", filter]);
     assert_eq!(folder.kiln(&["invoke", "fail", "--url", &url], "").code, Some(1));
-    let line = server.line_with("oh no");
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["target"], &line["function"]), (&"kiln::function".into(), &"fail".into()));
+    // SEEDS.md I6: tagged with the function, its backend, format and memory, and the request.
+    let said: serde_json::Value = serde_json::from_str(&server.line_with("oh no")).unwrap();
+    assert_eq!((&said["target"], &said["function"]), (&"kiln::function".into(), &"fail".into()), "{said}");
+    assert_eq!((&said["backend"], &said["format"]), (&"wasm".into(), &"default".into()), "{said}");
+    assert!(said["memory"].as_u64().is_some_and(|bytes| bytes > 0), "{said}");
+    // SEEDS.md W9: how it was started is in the log line, too.
+    let ended: serde_json::Value = serde_json::from_str(&server.line_with("kiln::invocation")).unwrap();
+    assert_eq!((&ended["start"], &ended["error"]), (&"cold".into(), &"FunctionFailed".into()), "{ended}");
+    assert_eq!(said["invocation"], ended["invocation"], "the line is the request's");
     server.signal("TERM");
     assert_eq!(server.end().code, Some(0));
 }

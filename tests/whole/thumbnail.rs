@@ -26,6 +26,19 @@ async fn a_module_makes_a_real_thumbnail() {
     assert!(answer.status >= 400, "{}", answer.status);
 }
 
+/// The manifest that the README serves, without a daemon.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_manifest_serves_as_it_is() {
+    let serve = Serve::file(&fixture("kiln.toml"));
+    let photo = std::fs::read(fixture("thumbnail/photo.jpg")).unwrap();
+    assert_eq!(serve.http.post("/r/thumbnail", photo).await.status, 200);
+    for echo in ["echo", "echo-http", "echo-json", "echo-once"] {
+        let answer = serve.http.post(&format!("/r/{echo}"), "the same").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "the same"), "{echo}");
+    }
+    assert_eq!(serve.terminate(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_changed_line_serves_the_same_bytes_from_a_container() {
     let Some(_docker) = engine_or_skip("one_changed_line_serves_the_same_bytes_from_a_container").await
