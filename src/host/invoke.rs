@@ -241,9 +241,8 @@ impl Running {
             return true;
         }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
-        // another one would fare no better. One that has lain idle since it started may have died of anything.
-        let made_for_it = !life.used && matches!(self.start, Start::Cold | Start::Recreated | Start::Warming);
-        made_for_it || is_fit(life.sandbox.as_mut(), &mut life.session)
+        // another one would fare no better.
+        life.is_fresh(self.start) || is_fit(life.sandbox.as_mut(), &mut life.session)
     }
 
     /// The job goes back to the head of the line, the sandbox goes.
@@ -283,7 +282,9 @@ impl Running {
             headers: &invocation.headers,
             body: &invocation.body,
         };
+        // Any other was looked at when it was made fit.
         if function.format.is_streaming()
+            && life.is_fresh(self.start)
             && let Err(broken) = exchange::take_stray(life.sandbox.as_mut(), &mut life.session)
         {
             let error =

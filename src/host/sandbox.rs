@@ -3,6 +3,7 @@
 use super::registry::Revised;
 use crate::backend::{Logs, Phases, Sandbox};
 use crate::format::Session;
+use crate::invocation::Start;
 use crate::pool::{SandboxId, Time};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,5 +33,10 @@ impl Life {
     /// How much of the time between `arrival` and `now` went into starting it, for the job that it is handed to.
     pub(super) fn start_seen_since(&self, arrival: Time, now: Time) -> Duration {
         if self.used { Duration::ZERO } else { now.since(self.began.max(arrival)) }
+    }
+
+    /// Whether it serves its first job right from its start. One that has lain idle since may have died of anything.
+    pub(super) fn is_fresh(&self, start: Start) -> bool {
+        !self.used && matches!(start, Start::Cold | Start::Recreated | Start::Warming)
     }
 }
