@@ -85,6 +85,20 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// Headers of one connection and not of the message (RFC 9110, 7.6.1); and `expect`, since a body is passed on whole.
+pub(crate) const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// What the function answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {

@@ -3,20 +3,7 @@
 
 use super::Call;
 use crate::error::{Error, Result};
-
-/// Headers of one connection, not of the message; and `expect`, since the body is already here.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::invocation::HOP_BY_HOP;
 
 /// Names that the host gives; so does it every one that begins with `fn-`.
 const OURS: [&str; 5] = ["content-length", "method", "request-url", "route", "task-id"];

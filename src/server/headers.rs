@@ -1,23 +1,7 @@
 //! Headers in and out: those of one hop stay behind, those of Kiln's own can't be forged.
 
-use crate::invocation::header;
+use crate::invocation::{HOP_BY_HOP, header};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
-
-/// Headers that concern one connection and not the message (RFC 9110, 7.6.1), the length and expectation of a body that
-/// is passed on whole among them: whoever passes it on frames it anew.
-const ONE_HOP: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What begins so is Kiln's to say.
 const OURS: &str = "kiln-";
@@ -55,7 +39,9 @@ fn starts_with_ours(name: &str) -> bool {
 }
 
 fn is_one_hop<'a>(name: &str, mut named: impl Iterator<Item = &'a str>) -> bool {
-    ONE_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name))
+    // The length, too: whoever passes a body on frames it anew.
+    name.eq_ignore_ascii_case("content-length")
+        || HOP_BY_HOP.iter().any(|hop| hop.eq_ignore_ascii_case(name))
         || named.any(|list| list.split(',').any(|token| token.trim().eq_ignore_ascii_case(name)))
 }
 
