@@ -8,6 +8,7 @@ mod builder;
 mod exchange;
 mod invoke;
 mod memory;
+mod promise;
 mod registry;
 mod sandbox;
 mod state;
@@ -81,6 +82,13 @@ struct Shared {
     max_wait: Duration,
     max_body: u64,
     budget: u64,
+}
+
+impl Drop for Shared {
+    /// Its timer looks whether there still is a host.
+    fn drop(&mut self) {
+        self.alarm_moved.notify_one();
+    }
 }
 
 impl Shared {

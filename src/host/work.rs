@@ -1,6 +1,7 @@
 //! Carries out what takes time, outside the lock: starts, pauses, removals.
 
 use super::Shared;
+use super::promise::Promise;
 use super::registry::Revised;
 use super::sandbox::Life;
 use super::state::{State, Work};
@@ -9,6 +10,7 @@ use crate::error::Error;
 use crate::format::Session;
 use crate::function::MIB;
 use crate::pool::{SandboxId, Time};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -60,8 +62,12 @@ impl Shared {
         let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
         // The caller may be anywhere: `undeploy` isn't async, and an invocation may be dropped on any thread.
         let _within = self.runtime.enter();
+        // A panic in there isn't this caller's, as it would not be if all of it ran on a task; the pool has been told.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        }));
         // The task polls it again, and so puts its own waker in the place of this one.
-        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        if let Ok(true) = polled {
             self.runtime.spawn(future);
         }
     }
@@ -79,7 +85,10 @@ impl Shared {
             ],
             logs: logs.clone(),
         };
-        match revised.program.start(spec).await {
+        let promise = Promise::new(&self, move |state, now| state.pool.start_failed(now, sandbox));
+        let started = revised.program.start(spec).await;
+        promise.kept();
+        match started {
             Ok(Started { sandbox: started, phases }) => {
                 let session = Session::new(revised.function.format);
                 let ended = started.ended();
@@ -124,8 +133,13 @@ impl Shared {
 
     async fn pause(self: Arc<Self>, mut life: Box<Life>) {
         let id = life.id;
+        let promise = Promise::new(&self, move |state, now| {
+            state.pool.lost(now, id);
+            state.pool.paused(now, id);
+        });
         // One whose last job went away before thawing it is frozen still.
         let paused = if life.paused { Ok(()) } else { life.sandbox.pause().await };
+        promise.kept();
         life.paused = paused.is_ok();
         if let Err(error) = &paused {
             tracing::warn!(function = %life.revised.function.name, "an idle sandbox could not be paused: {error}");
@@ -145,8 +159,9 @@ impl Shared {
 
     pub(super) async fn remove(self: Arc<Self>, life: Box<Life>) {
         let id = life.id;
+        // However it goes: what unwinds here has dropped the sandbox, and that ends it, if later.
+        let _promise = Promise::new(&self, move |state, now| state.pool.removed(now, id));
         life.sandbox.remove().await;
-        self.event(|state, now| state.pool.removed(now, id));
     }
 }
 
