@@ -90,32 +90,33 @@ pub(super) enum Shelf {
     Ready,
 }
 
-/// One sandbox.
+/// One sandbox. What a warm hit reads comes first and fits the line that the slab gives it; what it only writes follows.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Sandbox {
     /// Its function; none while it is prewarmed and nobody has taken it.
     pub(super) function: Option<u32>,
-    /// The prewarm entry that it was started for and has not been taken from.
-    pub(super) entry: Option<u32>,
     pub(super) phase: Phase,
     pub(super) shelf: Shelf,
-    pub(super) active: u32,
-    pub(super) uses: u32,
-    /// Bytes charged while it runs jobs.
-    pub(super) memory: u64,
-    /// Bytes charged at rest.
-    pub(super) rest: u64,
-    /// Bytes charged now.
-    pub(super) charge: u64,
     /// Whether it must be removed as soon as no job runs in it.
     pub(super) poisoned: bool,
-    pub(super) started: Time,
+    pub(super) active: u32,
+    pub(super) uses: u32,
+    pub(super) jobs: List,
+    pub(super) links: Links,
+    /// Bytes charged now.
+    pub(super) charge: u64,
     pub(super) idle_since: Time,
     /// Its eviction priority, from when it fell idle.
     pub(super) priority: u64,
     pub(super) order: u64,
-    pub(super) jobs: List,
-    pub(super) links: Links,
+    /// Bytes charged at rest.
+    pub(super) rest: u64,
+    /// Bytes charged while it runs jobs.
+    pub(super) memory: u64,
+    pub(super) started: Time,
+    /// The prewarm entry that it was started for and has not been taken from.
+    pub(super) entry: Option<u32>,
 }
 
 impl Sandbox {
@@ -141,17 +142,42 @@ impl Linked for Sandbox {
     }
 }
 
-/// One function.
+/// One function. What a warm hit reads and writes comes first and fits the line that the slab gives it.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Function {
-    pub(super) spec: FunctionSpec,
+    /// Nothing but idle sandboxes: no job waits, none of its sandboxes is open to more jobs, and it isn't retired. May be
+    /// false where it could be true; then a hit takes the long way ([`super::warm`]).
+    pub(super) calm: bool,
+    /// Whether its timer is due before any sandbox of it that falls idle from now on. May be false where it could be true.
+    pub(super) armed: bool,
+    /// Whether its sandboxes run one job at once, and any number after each other.
+    pub(super) plain: bool,
     pub(super) retired: bool,
+    /// Sandboxes that count against its maximum.
+    pub(super) live: u32,
+    /// Running sandboxes without jobs, last used first.
+    pub(super) idle: List,
+    /// Times used since it last had no sandbox.
+    pub(super) frequency: u32,
+    /// The same as in `spec`.
+    pub(super) memory: u64,
+    /// What a cold start takes, as measured, in nanoseconds.
+    pub(super) cold: u64,
+    /// What a job takes in its sandbox, as measured, in nanoseconds.
+    pub(super) run: u64,
+    /// The priority in `evict`; all ones without.
+    pub(super) offered: u64,
+
+    /// Its current entry in the eviction heap.
+    pub(super) evict: Option<(u64, u64)>,
+    /// When its entry in the timers is due.
+    pub(super) timer: Option<Time>,
     /// Jobs that wait for sandboxes on their way, oldest first.
     pub(super) covered: List,
     /// Jobs that wait for room or for a free sandbox, oldest first.
     pub(super) line: List,
-    /// Running sandboxes without jobs, last used first.
-    pub(super) idle: List,
+    pub(super) spec: FunctionSpec,
     /// Paused sandboxes, last paused first.
     pub(super) paused: List,
     /// Sandboxes with jobs that can take more.
@@ -160,50 +186,47 @@ pub(super) struct Function {
     pub(super) coming: u32,
     /// Of those, the ones being paused.
     pub(super) pausing: u32,
-    /// Sandboxes that count against its maximum.
-    pub(super) live: u32,
-    pub(super) jobs: u32,
     /// Sandboxes known at all, those being removed included.
     pub(super) sandboxes: u32,
-    /// Times used since it last had no sandbox.
-    pub(super) frequency: u64,
-    /// What a cold start takes, as measured.
-    pub(super) cold: Duration,
-    /// What a job takes in its sandbox, as measured.
-    pub(super) run: Duration,
     /// The prewarm entry that serves it alone.
     pub(super) own_entry: Option<u32>,
     /// Its place in the host's line: order of arrival, and bytes needed.
     pub(super) waits: Option<(u64, u64)>,
-    /// Its current entry in the eviction heap.
-    pub(super) evict: Option<(u64, u64)>,
-    /// When its entry in the timers is due.
-    pub(super) timer: Option<Time>,
 }
 
 impl Function {
     pub(super) fn new(spec: FunctionSpec) -> Self {
         Self {
-            spec,
+            calm: true,
+            armed: false,
+            plain: spec.concurrency == 1 && spec.max_uses.is_none(),
             retired: false,
+            live: 0,
+            idle: List::default(),
+            frequency: 0,
+            memory: spec.memory,
+            cold: 0,
+            run: 0,
+            offered: u64::MAX,
+            evict: None,
+            timer: None,
             covered: List::default(),
             line: List::default(),
-            idle: List::default(),
+            spec,
             paused: List::default(),
             open: List::default(),
             coming: 0,
             pausing: 0,
-            live: 0,
-            jobs: 0,
             sandboxes: 0,
-            frequency: 0,
-            cold: Duration::ZERO,
-            run: Duration::ZERO,
             own_entry: None,
             waits: None,
-            evict: None,
-            timer: None,
         }
+    }
+
+    /// What `calm` says, looked at.
+    pub(super) fn is_calm(&self) -> bool {
+        let waiting = !self.covered.is_empty() || !self.line.is_empty() || self.waits.is_some();
+        !waiting && self.open.is_empty() && !self.retired
     }
 
     /// Jobs that its sandboxes on their way can take beyond those that wait for them already.
@@ -215,6 +238,12 @@ impl Function {
     pub(super) fn capacity(&self) -> u64 {
         let each = self.spec.max_uses.map_or(self.spec.concurrency, |uses| uses.min(self.spec.concurrency));
         u64::from(self.coming) * u64::from(each)
+    }
+
+    /// How long an idle sandbox of it runs before it is paused or removed.
+    pub(super) fn running(&self) -> Duration {
+        let FunctionSpec { idle_timeout, pause_after, .. } = self.spec;
+        pause_after.map_or(idle_timeout, |pause| pause.min(idle_timeout))
     }
 
     pub(super) fn has_room(&self) -> bool {

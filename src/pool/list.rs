@@ -39,6 +39,11 @@ impl Default for List {
 }
 
 impl List {
+    /// A list of one value, which is in no other.
+    pub(super) const fn of(index: u32) -> Self {
+        Self { front: index, back: index, len: 1 }
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.len
     }

@@ -192,7 +192,7 @@ impl Pool {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         sandbox.jobs.push_back(&mut self.jobs, job);
         if let Some(function) = sandbox.function.and_then(|function| self.functions.get_mut(function)) {
-            function.frequency += 1;
+            function.frequency = function.frequency.saturating_add(1);
         }
         if let Some(job) = self.jobs.get_mut(job) {
             job.place = Place::Running(index);
@@ -216,9 +216,11 @@ impl Pool {
                 self.sandboxes.get(sandbox).is_none_or(|sandbox| sandbox.jobs.len() <= sandbox.active)
             );
         }
-        if let Some(function) = self.functions.get_mut(ended.function) {
-            function.jobs -= 1;
-        }
+        self.credit();
+    }
+
+    /// One job more has ended.
+    pub(super) fn credit(&mut self) {
         self.ended += 1;
         match self.actions.back_mut() {
             Some(Action::Credit(jobs)) => *jobs += 1,

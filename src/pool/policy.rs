@@ -5,13 +5,25 @@
 //! new one at once, so the lowest is never missed.
 
 use super::Pool;
-use super::entities::{Phase, Shelf};
+use super::entities::{Function, Phase, Shelf};
 use super::types::{Policy, Time, Why};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// One function's offer: priority, order of falling idle, function.
 pub(super) type Offers = BinaryHeap<Reverse<(u64, u64, u32)>>;
+
+/// What it saves to keep a sandbox that holds so many bytes. A warm start costs next to nothing beside any cold one. Fixed
+/// point: 20 bits below a nanosecond for a byte.
+pub(super) fn worth(function: &Function, rest: u64) -> u64 {
+    let saved = (u128::from(function.frequency) * u128::from(function.cold)) << 20;
+    let share = u128::from(rest.max(1)) * u128::from(function.live.max(1));
+    match (u64::try_from(saved), u64::try_from(share)) {
+        // One instruction, and the common case by far.
+        (Ok(saved), Ok(share)) => saved.checked_div(share).unwrap_or(u64::MAX),
+        _ => u64::try_from(saved / share).unwrap_or(u64::MAX),
+    }
+}
 
 impl Pool {
     /// The priority of a sandbox that falls idle now: the lowest goes first.
@@ -27,10 +39,7 @@ impl Pool {
         let Some(function) = sandbox.function.and_then(|function| self.functions.get(function)) else {
             return 0;
         };
-        // A warm start costs next to nothing beside any cold one. Fixed point: 20 bits below a nanosecond for a byte.
-        let saved = (u128::from(function.frequency) * function.cold.as_nanos()) << 20;
-        let share = u128::from(sandbox.rest.max(1)) * u128::from(function.live.max(1));
-        self.clock.saturating_add(u64::try_from(saved / share).unwrap_or(u64::MAX))
+        self.clock.saturating_add(worth(function, sandbox.rest))
     }
 
     /// Enters a function's longest idle sandbox in the heap, if it isn't there or has fallen.
@@ -39,6 +48,7 @@ impl Pool {
         let Some(function) = self.functions.get_mut(index) else { return };
         if function.evict.is_none_or(|entered| offer < entered) {
             function.evict = Some(offer);
+            function.offered = offer.0;
             self.offers.push(Reverse((offer.0, offer.1, index)));
             self.tidy_offers();
         }
@@ -136,6 +146,7 @@ impl Pool {
                 continue;
             }
             function.evict = None;
+            function.offered = u64::MAX;
             let Some((offer, victim)) = self.candidate(index, apart) else {
                 skipped.push(index);
                 continue;

@@ -2,6 +2,7 @@
 
 use super::Pool;
 use super::entities::{Phase, Sandbox, Shelf};
+use super::hold::nanos;
 use super::list::{Links, List};
 use super::slab::Slab;
 use super::types::{Action, Kind, Target, Time, Why};
@@ -253,8 +254,8 @@ impl Pool {
             function.live += 1;
             function.sandboxes += 1;
             function.coming += u32::from(coming);
-            if function.cold.is_zero() {
-                function.cold = cost.unwrap_or_default();
+            if function.cold == 0 {
+                function.cold = cost.map_or(0, nanos);
             }
         }
         if let Some(from) = from {

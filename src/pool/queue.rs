@@ -17,6 +17,10 @@ pub(super) struct HostLine {
 }
 
 impl HostLine {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_order.is_empty()
+    }
+
     /// The function at the head, and its first job's place in the order of arrival.
     pub(super) fn head(&self) -> Option<(u64, u32)> {
         self.by_order.first().copied()
@@ -63,6 +67,7 @@ impl Pool {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
         waiting.place = Place::Line;
         let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        function.calm = false;
         self.waiting += 1;
         self.waiting_memory += function.spec.memory;
         if front {
@@ -83,6 +88,7 @@ impl Pool {
             return;
         }
         waiting.place = Place::Covered;
+        function.calm = false;
         function.covered.push_front(&mut self.jobs, job);
     }
 
@@ -118,7 +124,12 @@ impl Pool {
     pub(super) fn balance(&mut self, now: Time, index: u32) {
         let Some(function) = self.functions.get(index) else { return };
         if function.covered.is_empty() && function.line.is_empty() && function.waits.is_none() {
-            if (function.retired || self.closing) && function.first_idle().is_some() {
+            let calm = function.open.is_empty() && !function.retired;
+            let sweep = (function.retired || self.closing) && function.first_idle().is_some();
+            if let Some(function) = self.functions.get_mut(index) {
+                function.calm = calm;
+            }
+            if sweep {
                 self.sweep(index);
             }
             return;
@@ -175,6 +186,7 @@ impl Pool {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
         waiting.place = Place::Covered;
         if let Some(function) = self.functions.get_mut(waiting.function) {
+            function.calm = false;
             function.covered.push_back(&mut self.jobs, job);
         }
     }

@@ -71,6 +71,7 @@ impl Pool {
         };
         if sandbox.shelf == Shelf::None {
             sandbox.shelf = Shelf::Open;
+            function.calm = false;
             function.open.push_front(&mut self.sandboxes, index);
         }
     }

@@ -21,16 +21,14 @@ impl Pool {
             function.timer = Some(due);
             self.timers.push(Reverse((due, index)));
         }
+        let running = self.now + function.running();
+        function.armed = function.timer.is_some_and(|timer| timer <= running);
     }
 
     fn due(&self, index: u32) -> Option<Time> {
         let function = self.functions.get(index)?;
         let since = |sandbox: Option<u32>| Some(self.sandboxes.get(sandbox?)?.idle_since);
-        let running = function
-            .spec
-            .pause_after
-            .map_or(function.spec.idle_timeout, |pause| pause.min(function.spec.idle_timeout));
-        let idle = since(function.idle.back()).map(|since| since + running);
+        let idle = since(function.idle.back()).map(|since| since + function.running());
         let paused = since(function.paused.back()).map(|since| since + function.spec.idle_timeout);
         let held = self.held_until(index).filter(|until| *until > self.now);
         [idle, paused, held].into_iter().flatten().min()
@@ -49,7 +47,10 @@ impl Pool {
         {
             self.timers.pop();
             match self.functions.get_mut(index) {
-                Some(function) if function.timer == Some(due) => function.timer = None,
+                Some(function) if function.timer == Some(due) => {
+                    function.timer = None;
+                    function.armed = false;
+                }
                 _ => continue,
             }
             self.age(now, index);
