@@ -1,11 +1,11 @@
 //! What the pool keeps of each job, sandbox and function.
 
-use super::list::{Linked, Links, List};
+use super::list::{Linked, Links, List, Slot};
 use super::types::{FunctionSpec, Time};
 use std::time::Duration;
 
 /// A job that waits or runs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) function: u32,
     /// Place in the order of arrival.
@@ -90,18 +90,18 @@ pub(super) enum Shelf {
     Ready,
 }
 
-/// One sandbox. What a warm hit reads comes first and fits the line that the slab gives it; what it only writes follows.
-#[derive(Debug)]
+/// One sandbox. What a warm hit reads and writes comes first and fits the line that the slab gives it.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Sandbox {
     /// Its function; none while it is prewarmed and nobody has taken it.
-    pub(super) function: Option<u32>,
+    pub(super) owner: Slot,
     pub(super) phase: Phase,
     pub(super) shelf: Shelf,
     /// Whether it must be removed as soon as no job runs in it.
     pub(super) poisoned: bool,
-    pub(super) active: u32,
     pub(super) uses: u32,
+    /// Those that run in it.
     pub(super) jobs: List,
     pub(super) links: Links,
     /// Bytes charged now.
@@ -109,25 +109,34 @@ pub(super) struct Sandbox {
     pub(super) idle_since: Time,
     /// Its eviction priority, from when it fell idle.
     pub(super) priority: u64,
-    pub(super) order: u64,
-    /// Bytes charged at rest.
-    pub(super) rest: u64,
+
     /// Bytes charged while it runs jobs.
     pub(super) memory: u64,
+    /// Bytes charged at rest, as told while it isn't: once it is, `charge` says so.
+    pub(super) rest: u64,
     pub(super) started: Time,
     /// The prewarm entry that it was started for and has not been taken from.
     pub(super) entry: Option<u32>,
 }
 
 impl Sandbox {
+    pub(super) fn function(&self) -> Option<u32> {
+        self.owner.get()
+    }
+
+    /// How many jobs run in it.
+    pub(super) fn active(&self) -> u32 {
+        self.jobs.len()
+    }
+
     pub(super) fn class(&self) -> Class {
         match self.phase {
             Phase::Removing => Class::Removing,
-            Phase::Starting if self.function.is_none() => Class::Ahead,
-            _ if self.function.is_none() => Class::Prewarmed,
+            Phase::Starting if self.function().is_none() => Class::Ahead,
+            _ if self.function().is_none() => Class::Prewarmed,
             Phase::Starting => Class::Starting,
             Phase::Pausing => Class::Pausing,
-            _ if self.active > 0 => Class::Active,
+            _ if self.active() > 0 => Class::Active,
             _ => Class::Idle,
         }
     }
@@ -143,7 +152,7 @@ impl Linked for Sandbox {
 }
 
 /// One function. What a warm hit reads and writes comes first and fits the line that the slab gives it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Function {
     /// Nothing but idle sandboxes: no job waits, none of its sandboxes is open to more jobs, and it isn't retired. May be
@@ -170,7 +179,7 @@ pub(super) struct Function {
     pub(super) offered: u64,
 
     /// Its current entry in the eviction heap.
-    pub(super) evict: Option<(u64, u64)>,
+    pub(super) evict: Option<(u64, Time)>,
     /// When its entry in the timers is due.
     pub(super) timer: Option<Time>,
     /// Jobs that wait for sandboxes on their way, oldest first.

@@ -38,8 +38,8 @@ impl Pool {
 
 impl Function {
     /// A job has run in one of its sandboxes.
-    pub(super) fn has_run(&mut self, took: Duration) {
-        let took = nanos(took).max(1);
+    pub(super) fn has_run(&mut self, nanos: u64) {
+        let took = nanos.max(1);
         self.run = if self.run == 0 { took } else { self.run.saturating_mul(7).saturating_add(took) / 8 };
     }
 

@@ -2,6 +2,7 @@
 
 use super::Pool;
 use super::entities::{Job, Place};
+use super::hold::nanos;
 use super::list::Links;
 use super::types::{Fate, FunctionId, JobId, Refusal, SandboxId, Time, Why};
 use crate::invocation::Start;
@@ -110,7 +111,7 @@ impl Pool {
         if let Some(job) = self.jobs.get(job.index)
             && let Some(function) = self.functions.get_mut(job.function)
         {
-            function.has_run(now.since(job.began));
+            function.has_run(nanos(now.since(job.began)));
         }
         self.end(job.index);
         if let Some(sandbox) = self.sandboxes.get_mut(index) {
@@ -151,18 +152,19 @@ impl Pool {
 
     pub(super) fn part(&mut self, sandbox: u32, job: u32) {
         if let Some(sandbox) = self.sandboxes.get_mut(sandbox) {
+            self.ledger.strike(sandbox);
             sandbox.jobs.remove(&mut self.jobs, job);
+            self.ledger.add(sandbox);
         }
-        self.change(sandbox, |sandbox| sandbox.active -= 1);
     }
 
     /// What becomes of a sandbox that has one job less.
     fn vacated(&mut self, now: Time, index: u32) {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let Some(of) = sandbox.function else { return };
+        let Some(of) = sandbox.function() else { return };
         let max_uses = self.functions.get(of).and_then(|function| function.spec.max_uses);
         let used_up = max_uses.is_some_and(|uses| sandbox.uses >= uses);
-        let (poisoned, active) = (sandbox.poisoned, sandbox.active);
+        let (poisoned, active) = (sandbox.poisoned, sandbox.active());
         if !poisoned && !used_up {
             self.serve(now, index, false);
         } else {

@@ -10,7 +10,7 @@ impl Pool {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
         let (rest, took) = (charge.min(known.memory), now.since(known.started));
-        let (of, poisoned) = (known.function, known.poisoned);
+        let (of, poisoned) = (known.function(), known.poisoned);
         let Some(of) = of else {
             self.prewarmed(now, index, rest);
             self.schedule(now);
@@ -39,7 +39,7 @@ impl Pool {
     pub fn start_failed(&mut self, now: Time, sandbox: SandboxId) {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
-        let (of, entry) = (known.function, known.entry);
+        let (of, entry) = (known.function(), known.entry);
         self.forget_sandbox(index);
         if let Some(entry) = entry {
             self.prewarm_failed(now, entry);
@@ -62,7 +62,7 @@ impl Pool {
     pub fn paused(&mut self, now: Time, sandbox: SandboxId) {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Pausing) else { return };
-        let (Some(of), poisoned) = (known.function, known.poisoned) else { return };
+        let (Some(of), poisoned) = (known.function(), known.poisoned) else { return };
         if poisoned {
             self.remove(index, Why::Poisoned);
             self.balance(now, of);
@@ -85,7 +85,7 @@ impl Pool {
     pub fn lost(&mut self, now: Time, sandbox: SandboxId) {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase != Phase::Removing) else { return };
-        let (of, busy) = (known.function, known.active > 0);
+        let (of, busy) = (known.function(), known.active() > 0);
         let later = busy || matches!(known.phase, Phase::Starting | Phase::Pausing);
         if let Some(sandbox) = self.sandboxes.get_mut(index) {
             sandbox.poisoned = true;
@@ -108,7 +108,7 @@ impl Pool {
         if known.phase == Phase::Starting {
             return self.start_failed(now, sandbox);
         }
-        let of = known.function;
+        let of = known.function();
         while let Some(job) = self.sandboxes.get(index).and_then(|sandbox| sandbox.jobs.front()) {
             self.part(index, job);
             self.refuse(job, Refusal::Lost);

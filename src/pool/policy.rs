@@ -10,19 +10,21 @@ use super::types::{Policy, Time, Why};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// One function's offer: priority, order of falling idle, function.
-pub(super) type Offers = BinaryHeap<Reverse<(u64, u64, u32)>>;
+/// One function's offer: priority, since when it has been idle, function. Of those that fell idle in the same nanosecond
+/// the one of the lower function goes first.
+pub(super) type Offers = BinaryHeap<Reverse<(u64, Time, u32)>>;
 
 /// What it saves to keep a sandbox that holds so many bytes. A warm start costs next to nothing beside any cold one. Fixed
 /// point: 20 bits below a nanosecond for a byte.
 pub(super) fn worth(function: &Function, rest: u64) -> u64 {
-    let saved = (u128::from(function.frequency) * u128::from(function.cold)) << 20;
-    let share = u128::from(rest.max(1)) * u128::from(function.live.max(1));
-    match (u64::try_from(saved), u64::try_from(share)) {
-        // One instruction, and the common case by far.
-        (Ok(saved), Ok(share)) => saved.checked_div(share).unwrap_or(u64::MAX),
-        _ => u64::try_from(saved / share).unwrap_or(u64::MAX),
+    let (frequency, rest, live) =
+        (u64::from(function.frequency), rest.max(1), u64::from(function.live.max(1)));
+    let saved = function.cold.checked_mul(frequency).and_then(|saved| saved.checked_mul(1 << 20));
+    if let (Some(saved), Some(share)) = (saved, rest.checked_mul(live)) {
+        return saved / share;
     }
+    let saved = (u128::from(frequency) * u128::from(function.cold)) << 20;
+    u64::try_from(saved / (u128::from(rest) * u128::from(live))).unwrap_or(u64::MAX)
 }
 
 impl Pool {
@@ -36,7 +38,7 @@ impl Pool {
             return now.0;
         }
         let Some(sandbox) = self.sandboxes.get(index) else { return 0 };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get(function)) else {
+        let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return 0;
         };
         self.clock.saturating_add(worth(function, sandbox.rest))
@@ -55,14 +57,14 @@ impl Pool {
     }
 
     /// A function's idle sandbox of lowest priority, apart from one.
-    fn candidate(&self, function: u32, apart: Option<u32>) -> Option<((u64, u64), u32)> {
+    fn candidate(&self, function: u32, apart: Option<u32>) -> Option<((u64, Time), u32)> {
         let function = self.functions.get(function)?;
         [function.idle.back(), function.paused.back()]
             .into_iter()
             .flatten()
             .filter(|&sandbox| Some(sandbox) != apart)
             .filter_map(|index| {
-                self.sandboxes.get(index).map(|sandbox| ((sandbox.priority, sandbox.order), index))
+                self.sandboxes.get(index).map(|sandbox| ((sandbox.priority, sandbox.idle_since), index))
             })
             .min()
     }
@@ -129,7 +131,7 @@ impl Pool {
     }
 
     fn evict(&mut self, victim: u32) {
-        let of = self.sandboxes.get(victim).and_then(|sandbox| sandbox.function);
+        let of = self.sandboxes.get(victim).and_then(|sandbox| sandbox.function());
         self.evicted += 1;
         self.remove(victim, Why::Evicted);
         if let Some(of) = of {
@@ -140,9 +142,9 @@ impl Pool {
     /// Takes the idle sandbox of lowest priority from its shelf.
     fn next_victim(&mut self, apart: Option<u32>, skipped: &mut Vec<u32>) -> Option<u32> {
         loop {
-            let Reverse((priority, order, index)) = self.offers.pop()?;
+            let Reverse((priority, since, index)) = self.offers.pop()?;
             let Some(function) = self.functions.get_mut(index) else { continue };
-            if function.evict != Some((priority, order)) {
+            if function.evict != Some((priority, since)) {
                 continue;
             }
             function.evict = None;
@@ -151,7 +153,7 @@ impl Pool {
                 skipped.push(index);
                 continue;
             };
-            if offer > (priority, order) {
+            if offer > (priority, since) {
                 self.offer(index);
                 continue;
             }
@@ -166,7 +168,7 @@ impl Pool {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         let paused = sandbox.phase == Phase::Paused;
         sandbox.shelf = if paused { Shelf::Paused } else { Shelf::Idle };
-        let Some(of) = sandbox.function else { return };
+        let Some(of) = sandbox.function() else { return };
         if let Some(function) = self.functions.get_mut(of) {
             let list = if paused { &mut function.paused } else { &mut function.idle };
             list.push_back(&mut self.sandboxes, index);
@@ -187,8 +189,8 @@ impl Pool {
     fn tidy_offers(&mut self) {
         if self.offers.len() > 64 + 2 * self.functions.len() {
             let functions = &self.functions;
-            self.offers.retain(|Reverse((priority, order, function))| {
-                functions.get(*function).is_some_and(|function| function.evict == Some((*priority, *order)))
+            self.offers.retain(|Reverse((priority, since, function))| {
+                functions.get(*function).is_some_and(|function| function.evict == Some((*priority, *since)))
             });
         }
     }

@@ -3,7 +3,7 @@
 use super::Pool;
 use super::entities::{Phase, Sandbox, Shelf};
 use super::hold::nanos;
-use super::list::{Links, List};
+use super::list::{Links, List, Slot};
 use super::slab::Slab;
 use super::types::{Action, Kind, Target, Time, Why};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One kind and memory.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) memory: u64,
@@ -45,6 +45,11 @@ pub(super) struct Prewarms {
 impl Prewarms {
     pub(super) fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
         self.entries.get_mut(index)
+    }
+
+    /// Whether any entry wants one more.
+    pub(super) fn wants_any(&self) -> bool {
+        !self.wanting.is_empty()
     }
 
     /// When a failed start is to be tried again.
@@ -142,11 +147,10 @@ impl Pool {
         entry: Option<u32>,
     ) -> u32 {
         let sandbox = Sandbox {
-            function,
+            owner: function.map_or(Slot::NONE, Slot::of),
             entry,
             phase: Phase::Starting,
             shelf: if entry.is_some() { Shelf::Ahead } else { Shelf::None },
-            active: 0,
             uses: 0,
             memory,
             rest: memory,
@@ -155,7 +159,6 @@ impl Pool {
             started: now,
             idle_since: now,
             priority: 0,
-            order: 0,
             jobs: List::default(),
             links: Links::default(),
         };
@@ -246,7 +249,7 @@ impl Pool {
         self.change(index, |sandbox| {
             from = sandbox.entry.take();
             coming = sandbox.phase == Phase::Starting;
-            sandbox.function = Some(of);
+            sandbox.owner = Slot::of(of);
             sandbox.charge = sandbox.memory;
         });
         let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(sandbox.started));

@@ -22,7 +22,7 @@ impl Pool {
     pub(super) fn unshelve(&mut self, index: u32) {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         let shelf = std::mem::replace(&mut sandbox.shelf, Shelf::None);
-        let (function, entry) = (sandbox.function, sandbox.entry);
+        let (function, entry) = (sandbox.function(), sandbox.entry);
         let function = function.and_then(|function| self.functions.get_mut(function));
         let entry = entry.and_then(|entry| self.prewarms.entry_mut(entry));
         let list = match (shelf, function, entry) {
@@ -39,17 +39,15 @@ impl Pool {
     /// Lays a sandbox that nobody has a job for where it belongs: idle, or open to more jobs.
     pub(super) fn shelve(&mut self, now: Time, index: u32) {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let Some(of) = sandbox.function else { return };
-        if sandbox.active > 0 {
+        let Some(of) = sandbox.function() else { return };
+        if sandbox.active() > 0 {
             self.shelve_open(index);
             return;
         }
-        let order = self.next_order();
         let priority = self.priority(now, index);
         self.change(index, |sandbox| {
             sandbox.charge = sandbox.rest;
             sandbox.idle_since = now;
-            sandbox.order = order;
             sandbox.priority = priority;
             sandbox.shelf = Shelf::Idle;
         });
@@ -66,7 +64,7 @@ impl Pool {
             return;
         }
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get_mut(function)) else {
+        let Some(function) = sandbox.function().and_then(|function| self.functions.get_mut(function)) else {
             return;
         };
         if sandbox.shelf == Shelf::None {
@@ -80,7 +78,7 @@ impl Pool {
     pub(super) fn shelve_paused(&mut self, index: u32) {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         sandbox.shelf = Shelf::Paused;
-        let (Some(of), since) = (sandbox.function, sandbox.idle_since) else { return };
+        let (Some(of), since) = (sandbox.function(), sandbox.idle_since) else { return };
         let Some(function) = self.functions.get_mut(of) else { return };
         // Pauses are confirmed about in the order in which they were asked for: a step or two at most.
         let older = function
@@ -98,11 +96,11 @@ impl Pool {
     /// Whether a sandbox can take one more job.
     pub(super) fn has_capacity(&self, index: u32) -> bool {
         let Some(sandbox) = self.sandboxes.get(index) else { return false };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get(function)) else {
+        let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return false;
         };
         !sandbox.poisoned
-            && sandbox.active < function.spec.concurrency
+            && sandbox.active() < function.spec.concurrency
             && function.spec.max_uses.is_none_or(|uses| sandbox.uses < uses)
     }
 
@@ -110,7 +108,7 @@ impl Pool {
     pub(super) fn remove(&mut self, index: u32, why: Why) {
         self.unshelve(index);
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let (of, entry, phase) = (sandbox.function, sandbox.entry, sandbox.phase);
+        let (of, entry, phase) = (sandbox.function(), sandbox.entry, sandbox.phase);
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Removing;
             sandbox.entry = None;
@@ -142,7 +140,7 @@ impl Pool {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
         self.ledger.strike(sandbox);
         let Some(sandbox) = self.sandboxes.remove(index) else { return };
-        if let Some(of) = sandbox.function
+        if let Some(of) = sandbox.function()
             && let Some(function) = self.functions.get_mut(of)
         {
             function.sandboxes -= 1;
@@ -159,7 +157,7 @@ impl Pool {
                 function.frequency = 0;
             }
         }
-        if let Some(entry) = sandbox.entry.or_else(|| self.own_entry(sandbox.function)) {
+        if let Some(entry) = sandbox.entry.or_else(|| self.own_entry(sandbox.function())) {
             self.review(entry);
         }
     }

@@ -17,6 +17,8 @@ impl Pool {
         if !self.host_line.is_empty() || self.closing {
             return None;
         }
+        // Where each function has one sandbox they mostly lie at the same index: both are fetched at once then.
+        self.sandboxes.touch(id.index);
         let function = self.functions.find_mut(id.index, id.generation)?;
         let memory = function.memory;
         if !function.calm || !function.plain || memory > self.ledger.budget {
@@ -29,7 +31,7 @@ impl Pool {
         if memory.saturating_sub(charge) > self.ledger.free() {
             return None;
         }
-        debug_assert!(function.is_calm() && sandbox.active == 0 && sandbox.phase == Phase::Running);
+        debug_assert!(function.is_calm() && sandbox.active() == 0 && sandbox.phase == Phase::Running);
         let (job, job_generation) = self.jobs.insert(Job {
             function: id.index,
             order,
@@ -41,7 +43,6 @@ impl Pool {
             waited: false,
             links: Links::default(),
         });
-        sandbox.active = 1;
         sandbox.uses = sandbox.uses.saturating_add(1);
         sandbox.charge = memory;
         sandbox.shelf = Shelf::None;
@@ -62,13 +63,13 @@ impl Pool {
         }
         let index = id.index;
         let Some(ended) = self.jobs.find_mut(job.index, job.generation) else { return false };
-        let (of, took) = (ended.function, now.since(ended.began));
+        let (of, took) = (ended.function, now.0.saturating_sub(ended.began.0));
         if ended.place != Place::Running(index) {
             return false;
         }
         let Some(function) = self.functions.get_mut(of) else { return false };
         let Some(sandbox) = self.sandboxes.find_mut(index, id.generation) else { return false };
-        if !function.calm || !function.plain || sandbox.poisoned || sandbox.active != 1 {
+        if !function.calm || !function.plain || sandbox.poisoned || sandbox.active() != 1 {
             return false;
         }
         debug_assert!(function.is_calm() && sandbox.shelf == Shelf::None && sandbox.phase == Phase::Running);
@@ -78,14 +79,10 @@ impl Pool {
             Policy::Lru => now.0,
             Policy::Cost => self.clock.saturating_add(worth(function, charge)),
         };
-        self.order += 1;
-        sandbox.active = 0;
         sandbox.jobs = List::default();
         sandbox.shelf = Shelf::Idle;
         sandbox.charge = charge;
         sandbox.idle_since = now;
-        sandbox.rest = charge;
-        sandbox.order = self.order;
         sandbox.priority = priority;
         // Behind another of its function it is neither evicted nor due before that.
         let alone = function.idle.is_empty();
@@ -100,7 +97,9 @@ impl Pool {
         if arm {
             self.arm(of);
         }
-        self.refill(now);
+        if self.prewarms.wants_any() {
+            self.refill(now);
+        }
         true
     }
 }
