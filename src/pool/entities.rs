@@ -1,8 +1,7 @@
 //! What the pool keeps of each job, sandbox and function.
 
 use super::list::{Linked, Links, List, Slot};
-use super::types::{FunctionSpec, Time};
-use std::time::Duration;
+use super::types::Time;
 
 /// A job that waits or runs.
 #[derive(Clone, Copy, Debug)]
@@ -148,119 +147,5 @@ impl Linked for Sandbox {
     }
     fn after(&self) -> Links {
         self.links
-    }
-}
-
-/// One function. What a warm hit reads and writes comes first and fits the line that the slab gives it.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(super) struct Function {
-    /// Nothing but idle sandboxes: no job waits, none of its sandboxes is open to more jobs, and it isn't retired. May be
-    /// false where it could be true; then a hit takes the long way ([`super::warm`]).
-    pub(super) calm: bool,
-    /// Whether its timer is due before any sandbox of it that falls idle from now on. May be false where it could be true.
-    pub(super) armed: bool,
-    /// Whether its sandboxes run one job at once, and any number after each other.
-    pub(super) plain: bool,
-    pub(super) retired: bool,
-    /// Sandboxes that count against its maximum.
-    pub(super) live: u32,
-    /// Running sandboxes without jobs, last used first.
-    pub(super) idle: List,
-    /// Times used since it last had no sandbox.
-    pub(super) frequency: u32,
-    /// The same as in `spec`.
-    pub(super) memory: u64,
-    /// What a cold start takes, as measured, in nanoseconds.
-    pub(super) cold: u64,
-    /// What a job takes in its sandbox, as measured, in nanoseconds.
-    pub(super) run: u64,
-    /// The priority in `evict`; all ones without.
-    pub(super) offered: u64,
-
-    /// Its current entry in the eviction heap.
-    pub(super) evict: Option<(u64, Time)>,
-    /// When its entry in the timers is due.
-    pub(super) timer: Option<Time>,
-    /// Jobs that wait for sandboxes on their way, oldest first.
-    pub(super) covered: List,
-    /// Jobs that wait for room or for a free sandbox, oldest first.
-    pub(super) line: List,
-    pub(super) spec: FunctionSpec,
-    /// Paused sandboxes, last paused first.
-    pub(super) paused: List,
-    /// Sandboxes with jobs that can take more.
-    pub(super) open: List,
-    /// Sandboxes on their way: starting or being paused.
-    pub(super) coming: u32,
-    /// Of those, the ones being paused.
-    pub(super) pausing: u32,
-    /// Sandboxes known at all, those being removed included.
-    pub(super) sandboxes: u32,
-    /// The prewarm entry that serves it alone.
-    pub(super) own_entry: Option<u32>,
-    /// Its place in the host's line: order of arrival, and bytes needed.
-    pub(super) waits: Option<(u64, u64)>,
-}
-
-impl Function {
-    pub(super) fn new(spec: FunctionSpec) -> Self {
-        Self {
-            calm: true,
-            armed: false,
-            plain: spec.concurrency == 1 && spec.max_uses.is_none(),
-            retired: false,
-            live: 0,
-            idle: List::default(),
-            frequency: 0,
-            memory: spec.memory,
-            cold: 0,
-            run: 0,
-            offered: u64::MAX,
-            evict: None,
-            timer: None,
-            covered: List::default(),
-            line: List::default(),
-            spec,
-            paused: List::default(),
-            open: List::default(),
-            coming: 0,
-            pausing: 0,
-            sandboxes: 0,
-            own_entry: None,
-            waits: None,
-        }
-    }
-
-    /// What `calm` says, looked at.
-    pub(super) fn is_calm(&self) -> bool {
-        let waiting = !self.covered.is_empty() || !self.line.is_empty() || self.waits.is_some();
-        !waiting && self.open.is_empty() && !self.retired
-    }
-
-    /// Jobs that its sandboxes on their way can take beyond those that wait for them already.
-    pub(super) fn spare(&self) -> bool {
-        self.capacity() > u64::from(self.covered.len())
-    }
-
-    /// Jobs that its sandboxes on their way can take.
-    pub(super) fn capacity(&self) -> u64 {
-        let each = self.spec.max_uses.map_or(self.spec.concurrency, |uses| uses.min(self.spec.concurrency));
-        u64::from(self.coming) * u64::from(each)
-    }
-
-    /// How long an idle sandbox of it runs before it is paused or removed.
-    pub(super) fn running(&self) -> Duration {
-        let FunctionSpec { idle_timeout, pause_after, .. } = self.spec;
-        pause_after.map_or(idle_timeout, |pause| pause.min(idle_timeout))
-    }
-
-    pub(super) fn has_room(&self) -> bool {
-        self.live < self.spec.max_sandboxes
-    }
-
-    /// Whether an idle sandbox of it is at hand.
-    pub(super) fn first_idle(&self) -> Option<u32> {
-        self.idle.front().or(self.paused.front())
     }
 }

@@ -6,7 +6,7 @@
 //! starts within a millisecond, as wasm does, is started at once.
 
 use super::Pool;
-use super::entities::Function;
+use super::functions::Hot;
 use super::types::Time;
 use std::time::Duration;
 
@@ -26,17 +26,17 @@ impl Pool {
         }
         let function = self.functions.get(index)?;
         // Those on their way count: a burst at a function without sandboxes needs one start, not one for each job.
-        let soon = function.live - function.idle.len() - function.paused.len();
-        let dear = function.cold >= CHEAP;
-        let queued = function.run.saturating_mul(function.line.len().into());
-        if soon == 0 || !dear || queued / u64::from(soon) > function.cold {
+        let soon = function.hot.live - function.hot.idle.len() - function.paused.len();
+        let dear = function.hot.cold >= CHEAP;
+        let queued = function.hot.run.saturating_mul(function.line.len().into());
+        if soon == 0 || !dear || queued / u64::from(soon) > function.hot.cold {
             return None;
         }
-        Some(self.jobs.get(function.line.front()?)?.arrival + Duration::from_nanos(function.cold))
+        Some(self.jobs.get(function.line.front()?)?.arrival + Duration::from_nanos(function.hot.cold))
     }
 }
 
-impl Function {
+impl Hot {
     /// A job has run in one of its sandboxes.
     pub(super) fn has_run(&mut self, nanos: u64) {
         let took = nanos.max(1);

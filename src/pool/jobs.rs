@@ -29,12 +29,12 @@ impl Pool {
             links: Links::default(),
         });
         let id = JobId { index: job, generation };
-        let Some(function) = self.functions.get_mut(of).filter(|_| known) else {
+        let Some(function) = self.functions.get(of).filter(|_| known) else {
             self.refuse(job, Refusal::Closed);
             return id;
         };
         let (needs, budget) = (function.spec.memory, self.ledger.budget);
-        if function.retired || self.closing {
+        if function.hot.retired || self.closing {
             self.refuse(job, Refusal::Closed);
         } else if needs > budget {
             // SEEDS.md D5: it could never run, and would block the head for ever.
@@ -54,7 +54,7 @@ impl Pool {
             && may_pass
             && function.covered.is_empty()
             && function.open.is_empty()
-            && let Some(idle) = function.idle.front()
+            && let Some(idle) = function.hot.idle.front()
             && let Some(sandbox) = self.sandboxes.get(idle)
             && function.spec.memory.saturating_sub(sandbox.charge) <= self.free_beside_head()
         {
@@ -109,7 +109,7 @@ impl Pool {
         }
         let index = sandbox.index;
         if let Some(job) = self.jobs.get(job.index)
-            && let Some(function) = self.functions.get_mut(job.function)
+            && let Some(function) = self.functions.hot(job.function)
         {
             function.has_run(nanos(now.since(job.began)));
         }

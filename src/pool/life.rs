@@ -21,9 +21,9 @@ impl Pool {
             sandbox.phase = Phase::Running;
             sandbox.rest = rest;
         });
-        if let Some(function) = self.functions.get_mut(of) {
+        if let Some(mut function) = self.functions.get_mut(of) {
             function.coming -= 1;
-            function.has_started(took);
+            function.hot.has_started(took);
         }
         if poisoned {
             self.remove(index, Why::Poisoned);
@@ -70,7 +70,7 @@ impl Pool {
             return;
         }
         self.change(index, |sandbox| sandbox.phase = Phase::Paused);
-        if let Some(function) = self.functions.get_mut(of) {
+        if let Some(mut function) = self.functions.get_mut(of) {
             function.coming -= 1;
             function.pausing -= 1;
         }

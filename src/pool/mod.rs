@@ -24,6 +24,7 @@
 
 mod entities;
 mod figures;
+mod functions;
 mod hold;
 mod jobs;
 mod ledger;
@@ -44,7 +45,8 @@ mod tests;
 
 pub use types::*;
 
-use entities::{Function, Job, Sandbox};
+use entities::{Job, Sandbox};
+use functions::Functions;
 use ledger::Ledger;
 use policy::Offers;
 use prewarm::Prewarms;
@@ -59,7 +61,7 @@ pub struct Pool {
     config: PoolConfig,
     jobs: Slab<Job>,
     sandboxes: Slab<Sandbox>,
-    functions: Slab<Function>,
+    functions: Functions,
     ledger: Ledger,
     host_line: HostLine,
     prewarms: Prewarms,
@@ -87,7 +89,7 @@ impl Pool {
             config,
             jobs: Slab::default(),
             sandboxes: Slab::default(),
-            functions: Slab::default(),
+            functions: Functions::default(),
             ledger: Ledger { budget: config.budget, ..Ledger::default() },
             host_line: HostLine::default(),
             prewarms: Prewarms::default(),
@@ -112,7 +114,7 @@ impl Pool {
         spec.concurrency = spec.concurrency.max(1);
         spec.max_sandboxes = spec.max_sandboxes.max(1);
         spec.max_uses = spec.max_uses.map(|uses| uses.max(1));
-        let (index, generation) = self.functions.insert(Function::new(spec));
+        let (index, generation) = self.functions.insert(spec);
         FunctionId { index, generation }
     }
 
@@ -123,7 +125,7 @@ impl Pool {
         if !self.functions.has(index, function.generation) {
             return;
         }
-        if let Some(function) = self.functions.get_mut(index) {
+        if let Some(function) = self.functions.hot(index) {
             function.retired = true;
             function.calm = false;
         }
@@ -147,7 +149,7 @@ impl Pool {
         let now = self.at(now);
         self.ledger.budget = bytes;
         self.config.budget = bytes;
-        let functions: Vec<_> = self.functions.iter().map(|(index, _)| index).collect();
+        let functions: Vec<_> = self.functions.indices().collect();
         for index in functions {
             self.balance(now, index);
         }
@@ -175,7 +177,7 @@ impl Pool {
         }
         self.closing = true;
         self.close_prewarms();
-        let functions: Vec<_> = self.functions.iter().map(|(index, _)| index).collect();
+        let functions: Vec<_> = self.functions.indices().collect();
         for function in functions {
             self.balance(now, function);
         }
@@ -204,7 +206,7 @@ impl Pool {
     fn finish(&mut self, function: Option<u32>) {
         if let Some(index) = function
             && let Some(function) = self.functions.get(index)
-            && function.retired
+            && function.hot.retired
             && function.sandboxes == 0
             && function.covered.is_empty()
             && function.line.is_empty()

@@ -103,8 +103,8 @@ impl Pool {
     }
 
     fn start(&mut self, now: Time, index: u32) {
-        let Some(function) = self.functions.get_mut(index) else { return };
-        function.live += 1;
+        let Some(mut function) = self.functions.get_mut(index) else { return };
+        function.hot.live += 1;
         function.sandboxes += 1;
         function.coming += 1;
         let memory = function.spec.memory;
@@ -189,7 +189,7 @@ impl Pool {
         sandbox.charge = sandbox.memory;
         sandbox.jobs.push_back(&mut self.jobs, job);
         self.ledger.add(sandbox);
-        if let Some(function) = sandbox.function().and_then(|function| self.functions.get_mut(function)) {
+        if let Some(function) = sandbox.function().and_then(|function| self.functions.hot(function)) {
             function.frequency = function.frequency.saturating_add(1);
         }
         if let Some(job) = self.jobs.get_mut(job) {

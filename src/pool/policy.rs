@@ -5,7 +5,8 @@
 //! new one at once, so the lowest is never missed.
 
 use super::Pool;
-use super::entities::{Function, Phase, Shelf};
+use super::entities::{Phase, Shelf};
+use super::functions::Hot;
 use super::types::{Policy, Time, Why};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +17,7 @@ pub(super) type Offers = BinaryHeap<Reverse<(u64, Time, u32)>>;
 
 /// What it saves to keep a sandbox that holds so many bytes. A warm start costs next to nothing beside any cold one. Fixed
 /// point: 20 bits below a nanosecond for a byte.
-pub(super) fn worth(function: &Function, rest: u64) -> u64 {
+pub(super) fn worth(function: &Hot, rest: u64) -> u64 {
     let (frequency, rest, live) =
         (u64::from(function.frequency), rest.max(1), u64::from(function.live.max(1)));
     let saved = function.cold.checked_mul(frequency).and_then(|saved| saved.checked_mul(1 << 20));
@@ -41,16 +42,16 @@ impl Pool {
         let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return 0;
         };
-        self.clock.saturating_add(worth(function, sandbox.rest))
+        self.clock.saturating_add(worth(function.hot, sandbox.rest))
     }
 
     /// Enters a function's longest idle sandbox in the heap, if it isn't there or has fallen.
     pub(super) fn offer(&mut self, index: u32) {
         let Some((offer, _)) = self.candidate(index, None) else { return };
-        let Some(function) = self.functions.get_mut(index) else { return };
+        let Some(mut function) = self.functions.get_mut(index) else { return };
         if function.evict.is_none_or(|entered| offer < entered) {
             function.evict = Some(offer);
-            function.offered = offer.0;
+            function.hot.offered = offer.0;
             self.offers.push(Reverse((offer.0, offer.1, index)));
             self.tidy_offers();
         }
@@ -59,7 +60,7 @@ impl Pool {
     /// A function's idle sandbox of lowest priority, apart from one.
     fn candidate(&self, function: u32, apart: Option<u32>) -> Option<((u64, Time), u32)> {
         let function = self.functions.get(function)?;
-        [function.idle.back(), function.paused.back()]
+        [function.hot.idle.back(), function.paused.back()]
             .into_iter()
             .flatten()
             .filter(|&sandbox| Some(sandbox) != apart)
@@ -143,12 +144,12 @@ impl Pool {
     fn next_victim(&mut self, apart: Option<u32>, skipped: &mut Vec<u32>) -> Option<u32> {
         loop {
             let Reverse((priority, since, index)) = self.offers.pop()?;
-            let Some(function) = self.functions.get_mut(index) else { continue };
+            let Some(mut function) = self.functions.get_mut(index) else { continue };
             if function.evict != Some((priority, since)) {
                 continue;
             }
             function.evict = None;
-            function.offered = u64::MAX;
+            function.hot.offered = u64::MAX;
             let Some((offer, victim)) = self.candidate(index, apart) else {
                 skipped.push(index);
                 continue;
@@ -169,8 +170,8 @@ impl Pool {
         let paused = sandbox.phase == Phase::Paused;
         sandbox.shelf = if paused { Shelf::Paused } else { Shelf::Idle };
         let Some(of) = sandbox.function() else { return };
-        if let Some(function) = self.functions.get_mut(of) {
-            let list = if paused { &mut function.paused } else { &mut function.idle };
+        if let Some(mut function) = self.functions.get_mut(of) {
+            let list = if paused { &mut function.paused } else { &mut function.hot.idle };
             list.push_back(&mut self.sandboxes, index);
         }
         self.offer(of);

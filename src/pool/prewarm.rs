@@ -85,10 +85,10 @@ impl Pool {
         if let Some(before) = before.and_then(|before| self.functions.get_mut(before))
             && before.own_entry == Some(index)
         {
-            before.own_entry = None;
+            before.cold.own_entry = None;
         }
         if let Some(function) = owner.and_then(|owner| self.functions.get_mut(owner)) {
-            function.own_entry = Some(index);
+            function.cold.own_entry = Some(index);
         }
         while let Some(entry) = self.prewarms.entries.get(index)
             && entry.ready.len() + entry.ahead.len() > count
@@ -104,7 +104,7 @@ impl Pool {
         let Some(entry) = self.prewarms.entries.get(index) else { return };
         let there = entry.ready.len() + entry.ahead.len();
         let owner = entry.owner.and_then(|owner| self.functions.get(owner));
-        let owner_has_room = owner.is_none_or(|owner| owner.live + there < owner.spec.max_sandboxes);
+        let owner_has_room = owner.is_none_or(|owner| owner.hot.live + there < owner.spec.max_sandboxes);
         let wants = there < entry.count && entry.retry.is_none() && owner_has_room && !self.closing;
         let (memory, ready, done) = (entry.memory, !entry.ready.is_empty(), entry.count == 0 && there == 0);
         set(&mut self.prewarms.wanting, (memory, index), wants);
@@ -115,7 +115,7 @@ impl Pool {
                 self.prewarms.retries.remove(&(retry, index));
             }
             if let Some(function) = entry.owner.and_then(|owner| self.functions.get_mut(owner)) {
-                function.own_entry = None;
+                function.cold.own_entry = None;
             }
         }
     }
@@ -253,12 +253,12 @@ impl Pool {
             sandbox.charge = sandbox.memory;
         });
         let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(sandbox.started));
-        if let Some(function) = self.functions.get_mut(of) {
-            function.live += 1;
+        if let Some(mut function) = self.functions.get_mut(of) {
+            function.hot.live += 1;
             function.sandboxes += 1;
             function.coming += u32::from(coming);
-            if function.cold == 0 {
-                function.cold = cost.map_or(0, nanos);
+            if function.hot.cold == 0 {
+                function.hot.cold = cost.map_or(0, nanos);
             }
         }
         if let Some(from) = from {

@@ -26,9 +26,9 @@ impl Pool {
         let function = function.and_then(|function| self.functions.get_mut(function));
         let entry = entry.and_then(|entry| self.prewarms.entry_mut(entry));
         let list = match (shelf, function, entry) {
-            (Shelf::Idle, Some(function), _) => &mut function.idle,
-            (Shelf::Paused, Some(function), _) => &mut function.paused,
-            (Shelf::Open, Some(function), _) => &mut function.open,
+            (Shelf::Idle, Some(function), _) => &mut function.hot.idle,
+            (Shelf::Paused, Some(function), _) => &mut function.cold.paused,
+            (Shelf::Open, Some(function), _) => &mut function.cold.open,
             (Shelf::Ahead, _, Some(entry)) => &mut entry.ahead,
             (Shelf::Ready, _, Some(entry)) => &mut entry.ready,
             _ => return,
@@ -51,7 +51,7 @@ impl Pool {
             sandbox.priority = priority;
             sandbox.shelf = Shelf::Idle;
         });
-        if let Some(function) = self.functions.get_mut(of) {
+        if let Some(function) = self.functions.hot(of) {
             function.idle.push_front(&mut self.sandboxes, index);
         }
         self.offer(of);
@@ -64,12 +64,13 @@ impl Pool {
             return;
         }
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
-        let Some(function) = sandbox.function().and_then(|function| self.functions.get_mut(function)) else {
+        let Some(mut function) = sandbox.function().and_then(|function| self.functions.get_mut(function))
+        else {
             return;
         };
         if sandbox.shelf == Shelf::None {
             sandbox.shelf = Shelf::Open;
-            function.calm = false;
+            function.hot.calm = false;
             function.open.push_front(&mut self.sandboxes, index);
         }
     }
@@ -79,7 +80,7 @@ impl Pool {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         sandbox.shelf = Shelf::Paused;
         let (Some(of), since) = (sandbox.function(), sandbox.idle_since) else { return };
-        let Some(function) = self.functions.get_mut(of) else { return };
+        let Some(mut function) = self.functions.get_mut(of) else { return };
         // Pauses are confirmed about in the order in which they were asked for: a step or two at most.
         let older = function
             .paused
@@ -114,8 +115,8 @@ impl Pool {
             sandbox.entry = None;
         });
         self.actions.push_back(Action::Remove { sandbox: self.sandbox_id(index), why });
-        if let Some(function) = of.and_then(|of| self.functions.get_mut(of)) {
-            function.live -= 1;
+        if let Some(mut function) = of.and_then(|of| self.functions.get_mut(of)) {
+            function.hot.live -= 1;
             if phase == Phase::Pausing {
                 function.coming -= 1;
                 function.pausing -= 1;
@@ -141,11 +142,11 @@ impl Pool {
         self.ledger.strike(sandbox);
         let Some(sandbox) = self.sandboxes.remove(index) else { return };
         if let Some(of) = sandbox.function()
-            && let Some(function) = self.functions.get_mut(of)
+            && let Some(mut function) = self.functions.get_mut(of)
         {
             function.sandboxes -= 1;
             if sandbox.phase != Phase::Removing {
-                function.live -= 1;
+                function.hot.live -= 1;
             }
             if matches!(sandbox.phase, Phase::Starting | Phase::Pausing) {
                 function.coming -= 1;
@@ -154,7 +155,7 @@ impl Pool {
                 function.pausing -= 1;
             }
             if function.sandboxes == 0 {
-                function.frequency = 0;
+                function.hot.frequency = 0;
             }
         }
         if let Some(entry) = sandbox.entry.or_else(|| self.own_entry(sandbox.function())) {

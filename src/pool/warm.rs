@@ -19,7 +19,7 @@ impl Pool {
         }
         // Where each function has one sandbox they mostly lie at the same index: both are fetched at once then.
         self.sandboxes.touch(id.index);
-        let function = self.functions.find_mut(id.index, id.generation)?;
+        let function = self.functions.find(id.index, id.generation)?;
         let memory = function.memory;
         if !function.calm || !function.plain || memory > self.ledger.budget {
             return None;
@@ -31,7 +31,7 @@ impl Pool {
         if memory.saturating_sub(charge) > self.ledger.free() {
             return None;
         }
-        debug_assert!(function.is_calm() && sandbox.active() == 0 && sandbox.phase == Phase::Running);
+        debug_assert!(!function.retired && sandbox.active() == 0 && sandbox.phase == Phase::Running);
         let (job, job_generation) = self.jobs.insert(Job {
             function: id.index,
             order,
@@ -67,12 +67,12 @@ impl Pool {
         if ended.place != Place::Running(index) {
             return false;
         }
-        let Some(function) = self.functions.get_mut(of) else { return false };
+        let Some(function) = self.functions.hot(of) else { return false };
         let Some(sandbox) = self.sandboxes.find_mut(index, id.generation) else { return false };
         if !function.calm || !function.plain || sandbox.poisoned || sandbox.active() != 1 {
             return false;
         }
-        debug_assert!(function.is_calm() && sandbox.shelf == Shelf::None && sandbox.phase == Phase::Running);
+        debug_assert!(!function.retired && sandbox.shelf == Shelf::None && sandbox.phase == Phase::Running);
         function.has_run(took);
         let (memory, charge) = (sandbox.charge, charge.min(function.memory));
         let priority = match self.config.policy {
