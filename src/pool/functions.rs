@@ -118,7 +118,7 @@ impl Functions {
 
     /// Forgets one; its id is stale from now on.
     pub(super) fn remove(&mut self, index: u32) {
-        self.hot.remove(index);
+        self.hot.discard(index);
     }
 
     pub(super) fn get(&self, index: u32) -> Option<Function<'_>> {

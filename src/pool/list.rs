@@ -76,6 +76,7 @@ impl List {
         (self.back != NIL).then_some(self.back)
     }
 
+    #[inline]
     pub(super) fn push_front<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, index: u32) {
         self.put_links(slab, index, Links { before: NIL, after: self.front });
         match slab.get_mut(self.front) {
@@ -109,6 +110,7 @@ impl List {
     }
 
     /// Takes a value out that is in this list.
+    #[inline]
     pub(super) fn remove<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, index: u32) {
         let Some(value) = slab.get_mut(index) else { return };
         let links = std::mem::take(value.links());

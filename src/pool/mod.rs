@@ -186,6 +186,7 @@ impl Pool {
     }
 
     /// The next thing to do.
+    #[inline]
     pub fn pop_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

@@ -214,6 +214,7 @@ impl Pool {
     }
 
     /// One job more has ended.
+    #[inline]
     pub(super) fn credit(&mut self) {
         self.ended += 1;
         match self.actions.back_mut() {

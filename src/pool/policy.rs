@@ -17,6 +17,7 @@ pub(super) type Offers = BinaryHeap<Reverse<(u64, Time, u32)>>;
 
 /// What it saves to keep a sandbox that holds so many bytes. A warm start costs next to nothing beside any cold one. Fixed
 /// point: 20 bits below a nanosecond for a byte.
+#[inline]
 pub(super) fn worth(function: &Hot, rest: u64) -> u64 {
     let (frequency, rest, live) =
         (u64::from(function.frequency), rest.max(1), u64::from(function.live.max(1)));

@@ -28,6 +28,7 @@ impl<T> Default for Slab<T> {
 
 impl<T: Copy> Slab<T> {
     /// Puts a value in, and says at which index and generation.
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> (u32, u32) {
         if let Some(index) = self.holes.pop()
             && let Some(entry) = self.entries.get_mut(index as usize)
@@ -41,12 +42,23 @@ impl<T: Copy> Slab<T> {
     }
 
     /// Takes the value at an index out; its id is stale from now on.
+    #[inline]
     pub(super) fn remove(&mut self, index: u32) -> Option<T> {
         let entry = self.entries.get_mut(index as usize).filter(|entry| entry.there)?;
         entry.there = false;
         entry.generation = entry.generation.wrapping_add(1);
         self.holes.push(index);
         Some(entry.value)
+    }
+
+    /// Takes the value at an index out where nobody wants it.
+    #[inline]
+    pub(super) fn discard(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize).filter(|entry| entry.there) {
+            entry.there = false;
+            entry.generation = entry.generation.wrapping_add(1);
+            self.holes.push(index);
+        }
     }
 
     /// Reads the line of an index and does nothing with it, so that it is on its way when it is needed.

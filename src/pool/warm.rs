@@ -89,7 +89,7 @@ impl Pool {
         let (offer, arm) = (alone && priority <= function.offered, alone && !function.armed);
         function.idle.push_front(&mut self.sandboxes, index);
         self.ledger.rest(memory, charge);
-        self.jobs.remove(job.index);
+        self.jobs.discard(job.index);
         self.credit();
         if offer {
             self.offer(of);
