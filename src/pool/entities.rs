@@ -89,9 +89,8 @@ pub(super) enum Shelf {
     Ready,
 }
 
-/// One sandbox. What a warm hit reads and writes comes first and fits the line that the slab gives it.
+/// What a warm hit needs of a sandbox: with its generation it fits one line.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub(super) struct Sandbox {
     /// Its function; none while it is prewarmed and nobody has taken it.
     pub(super) owner: Slot,
@@ -108,10 +107,14 @@ pub(super) struct Sandbox {
     pub(super) idle_since: Time,
     /// Its eviction priority, from when it fell idle.
     pub(super) priority: u64,
+}
 
+/// The rest of it, which a warm hit leaves alone: in a table of its own, at the same index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
     /// Bytes charged while it runs jobs.
     pub(super) memory: u64,
-    /// Bytes charged at rest, as told while it isn't: once it is, `charge` says so.
+    /// Bytes charged at rest, as told while it isn't: once it is, its `charge` says so.
     pub(super) rest: u64,
     pub(super) started: Time,
     /// The prewarm entry that it was started for and has not been taken from.
@@ -147,5 +150,18 @@ impl Linked for Sandbox {
     }
     fn after(&self) -> Links {
         self.links
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Job, Sandbox};
+
+    #[test]
+    fn a_job_and_a_sandbox_are_one_line_each_to_a_warm_hit() {
+        assert!(
+            size_of::<Sandbox>() <= 56 && size_of::<Job>() <= 56,
+            "with a generation each fits a line of 64"
+        );
     }
 }

@@ -114,8 +114,10 @@ impl Pool {
             function.has_run(nanos(now.since(job.began)));
         }
         self.end(job.index);
+        if let Some(origin) = self.origins.get_mut(index as usize) {
+            origin.rest = charge.min(origin.memory);
+        }
         if let Some(sandbox) = self.sandboxes.get_mut(index) {
-            sandbox.rest = charge.min(sandbox.memory);
             sandbox.poisoned |= fate == Fate::Poisoned;
         }
         self.vacated(now, index);

@@ -9,8 +9,10 @@ impl Pool {
     pub fn ready(&mut self, now: Time, sandbox: SandboxId, charge: u64) {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
-        let (rest, took) = (charge.min(known.memory), now.since(known.started));
         let (of, poisoned) = (known.function(), known.poisoned);
+        let Some(origin) = self.origins.get_mut(index as usize) else { return };
+        let (rest, took) = (charge.min(origin.memory), now.since(origin.started));
+        origin.rest = rest;
         let Some(of) = of else {
             self.prewarmed(now, index, rest);
             self.schedule(now);
@@ -19,7 +21,6 @@ impl Pool {
         };
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Running;
-            sandbox.rest = rest;
         });
         if let Some(mut function) = self.functions.get_mut(of) {
             function.coming -= 1;
@@ -39,7 +40,7 @@ impl Pool {
     pub fn start_failed(&mut self, now: Time, sandbox: SandboxId) {
         let now = self.at(now);
         let Some((index, known)) = self.known(sandbox, |phase| phase == Phase::Starting) else { return };
-        let (of, entry) = (known.function(), known.entry);
+        let (of, entry) = (known.function(), self.entry_of(index));
         self.forget_sandbox(index);
         if let Some(entry) = entry {
             self.prewarm_failed(now, entry);

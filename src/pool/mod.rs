@@ -45,7 +45,7 @@ mod tests;
 
 pub use types::*;
 
-use entities::{Job, Sandbox};
+use entities::{Job, Origin, Sandbox};
 use functions::Functions;
 use ledger::Ledger;
 use policy::Offers;
@@ -61,6 +61,8 @@ pub struct Pool {
     config: PoolConfig,
     jobs: Slab<Job>,
     sandboxes: Slab<Sandbox>,
+    /// By the sandbox's index.
+    origins: Vec<Origin>,
     functions: Functions,
     ledger: Ledger,
     host_line: HostLine,
@@ -89,6 +91,7 @@ impl Pool {
             config,
             jobs: Slab::default(),
             sandboxes: Slab::default(),
+            origins: Vec::new(),
             functions: Functions::default(),
             ledger: Ledger { budget: config.budget, ..Ledger::default() },
             host_line: HostLine::default(),

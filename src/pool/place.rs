@@ -181,12 +181,13 @@ impl Pool {
     pub(super) fn assign(&mut self, job: u32, index: u32, start: Start) {
         self.leave_line(job);
         self.unshelve(index);
+        let Some(origin) = self.origins.get(index as usize) else { return };
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         self.ledger.strike(sandbox);
         let paused = sandbox.phase == Phase::Paused;
         sandbox.phase = Phase::Running;
         sandbox.uses = sandbox.uses.saturating_add(1);
-        sandbox.charge = sandbox.memory;
+        sandbox.charge = origin.memory;
         sandbox.jobs.push_back(&mut self.jobs, job);
         self.ledger.add(sandbox);
         if let Some(function) = sandbox.function().and_then(|function| self.functions.hot(function)) {

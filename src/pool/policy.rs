@@ -43,7 +43,8 @@ impl Pool {
         let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return 0;
         };
-        self.clock.saturating_add(worth(function.hot, sandbox.rest))
+        let rest = self.origins.get(index as usize).map_or(0, |origin| origin.rest);
+        self.clock.saturating_add(worth(function.hot, rest))
     }
 
     /// Enters a function's longest idle sandbox in the heap, if it isn't there or has fallen.

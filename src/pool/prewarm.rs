@@ -1,7 +1,7 @@
 //! Sandboxes started ahead: so many of each kind and memory are kept ready (`SEEDS.md W3`-`W5`, `W8`, `W16`).
 
 use super::Pool;
-use super::entities::{Phase, Sandbox, Shelf};
+use super::entities::{Origin, Phase, Sandbox, Shelf};
 use super::hold::nanos;
 use super::list::{Links, List, Slot};
 use super::slab::Slab;
@@ -148,34 +148,35 @@ impl Pool {
     ) -> u32 {
         let sandbox = Sandbox {
             owner: function.map_or(Slot::NONE, Slot::of),
-            entry,
             phase: Phase::Starting,
             shelf: if entry.is_some() { Shelf::Ahead } else { Shelf::None },
             uses: 0,
-            memory,
-            rest: memory,
             charge,
             poisoned: false,
-            started: now,
             idle_since: now,
             priority: 0,
             jobs: List::default(),
             links: Links::default(),
         };
         self.ledger.add(&sandbox);
-        self.sandboxes.insert(sandbox).0
+        let (index, _) = self.sandboxes.insert(sandbox);
+        let origin = Origin { memory, rest: memory, started: now, entry };
+        match self.origins.get_mut(index as usize) {
+            Some(last) => *last = origin,
+            None => self.origins.push(origin),
+        }
+        index
     }
 
     /// A sandbox started ahead is ready.
     pub(super) fn prewarmed(&mut self, now: Time, index: u32, rest: u64) {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let (poisoned, Some(of)) = (sandbox.poisoned, sandbox.entry) else { return };
+        let (poisoned, Some(of)) = (sandbox.poisoned, self.entry_of(index)) else { return };
         self.unshelve(index);
         let outside = self.config.prewarm_outside_budget;
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Running;
             sandbox.idle_since = now;
-            sandbox.rest = rest;
             sandbox.charge = if outside { 0 } else { rest };
         });
         let Some(entry) = self.prewarms.entries.get_mut(of) else { return };
@@ -227,16 +228,16 @@ impl Pool {
 
     /// The sandbox of a function's exact kind and memory that is ready (`SEEDS.md W8`).
     pub(super) fn ready_ahead(&self, function: u32) -> Option<u32> {
-        self.entry_of(function)?.1.ready.front()
+        self.serving(function)?.1.ready.front()
     }
 
     /// The one of its kind and memory that is being started, that nobody has claimed and that isn't known to be dead.
     pub(super) fn starting_ahead(&self, function: u32) -> Option<u32> {
-        let ahead = &self.entry_of(function)?.1.ahead;
+        let ahead = &self.serving(function)?.1.ahead;
         ahead.iter(&self.sandboxes).find(|&it| self.sandboxes.get(it).is_some_and(|it| !it.poisoned))
     }
 
-    fn entry_of(&self, function: u32) -> Option<(u32, &Entry)> {
+    fn serving(&self, function: u32) -> Option<(u32, &Entry)> {
         let spec = self.functions.get(function)?.spec;
         self.prewarms.of(spec.kind?, spec.memory)
     }
@@ -244,15 +245,16 @@ impl Pool {
     /// Makes a sandbox started ahead a function's own.
     pub(super) fn claim(&mut self, index: u32, of: u32) {
         self.unshelve(index);
-        let mut from = None;
         let mut coming = false;
+        let Some(origin) = self.origins.get_mut(index as usize) else { return };
+        let from = origin.entry.take();
+        let (memory, started) = (origin.memory, origin.started);
         self.change(index, |sandbox| {
-            from = sandbox.entry.take();
             coming = sandbox.phase == Phase::Starting;
             sandbox.owner = Slot::of(of);
-            sandbox.charge = sandbox.memory;
+            sandbox.charge = memory;
         });
-        let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(sandbox.started));
+        let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(started));
         if let Some(mut function) = self.functions.get_mut(of) {
             function.hot.live += 1;
             function.sandboxes += 1;

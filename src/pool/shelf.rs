@@ -22,8 +22,9 @@ impl Pool {
     pub(super) fn unshelve(&mut self, index: u32) {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         let shelf = std::mem::replace(&mut sandbox.shelf, Shelf::None);
-        let (function, entry) = (sandbox.function(), sandbox.entry);
-        let function = function.and_then(|function| self.functions.get_mut(function));
+        let function = sandbox.function().and_then(|function| self.functions.get_mut(function));
+        let ahead = matches!(shelf, Shelf::Ahead | Shelf::Ready).then_some(index as usize);
+        let entry = ahead.and_then(|index| self.origins.get(index)?.entry);
         let entry = entry.and_then(|entry| self.prewarms.entry_mut(entry));
         let list = match (shelf, function, entry) {
             (Shelf::Idle, Some(function), _) => &mut function.hot.idle,
@@ -45,8 +46,9 @@ impl Pool {
             return;
         }
         let priority = self.priority(now, index);
+        let Some(rest) = self.origins.get(index as usize).map(|origin| origin.rest) else { return };
         self.change(index, |sandbox| {
-            sandbox.charge = sandbox.rest;
+            sandbox.charge = rest;
             sandbox.idle_since = now;
             sandbox.priority = priority;
             sandbox.shelf = Shelf::Idle;
@@ -109,11 +111,15 @@ impl Pool {
     pub(super) fn remove(&mut self, index: u32, why: Why) {
         self.unshelve(index);
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let (of, entry, phase) = (sandbox.function(), sandbox.entry, sandbox.phase);
+        let (of, entry, phase) = (sandbox.function(), self.entry_of(index), sandbox.phase);
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Removing;
-            sandbox.entry = None;
         });
+        if entry.is_some()
+            && let Some(origin) = self.origins.get_mut(index as usize)
+        {
+            origin.entry = None;
+        }
         self.actions.push_back(Action::Remove { sandbox: self.sandbox_id(index), why });
         if let Some(mut function) = of.and_then(|of| self.functions.get_mut(of)) {
             function.hot.live -= 1;
@@ -140,6 +146,7 @@ impl Pool {
         self.unshelve(index);
         let Some(sandbox) = self.sandboxes.get(index) else { return };
         self.ledger.strike(sandbox);
+        let entry = self.entry_of(index);
         let Some(sandbox) = self.sandboxes.remove(index) else { return };
         if let Some(of) = sandbox.function()
             && let Some(mut function) = self.functions.get_mut(of)
@@ -158,9 +165,14 @@ impl Pool {
                 function.hot.frequency = 0;
             }
         }
-        if let Some(entry) = sandbox.entry.or_else(|| self.own_entry(sandbox.function())) {
+        if let Some(entry) = entry.or_else(|| self.own_entry(sandbox.function())) {
             self.review(entry);
         }
+    }
+
+    /// The prewarm entry that a sandbox was started for and has not been taken from.
+    pub(super) fn entry_of(&self, index: u32) -> Option<u32> {
+        self.origins.get(index as usize)?.entry
     }
 
     fn own_entry(&self, function: Option<u32>) -> Option<u32> {

@@ -1,4 +1,4 @@
-//! The warm hit and its end, on the short way: one job, one function and one sandbox, and a cache line of each.
+//! The warm hit and its end, on the short way: a cache line of one job, of one function and of one sandbox.
 //!
 //! What they do is what the long way would do ([`super::place`], [`super::shelf`]), where nobody waits and nothing else
 //! needs to be decided. Where that isn't plain from the function's first line they change nothing, and the long way is
