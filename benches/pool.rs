@@ -1,5 +1,6 @@
-//! What one decision of the pool costs, at 100, 10,000 and 1,000,000 sandboxes: a warm hit, a miss that evicts, an idle
-//! timeout. `KILN_BENCH_SHORT=1` is a quick look that stops at 100,000.
+//! What one decision of the pool costs, at 100, 10,000 and 1,000,000 sandboxes: a warm hit of one function, of functions
+//! as they are asked for (Zipf) and of any of them alike, a miss that evicts, an idle timeout. Each hit is the whole of
+//! it: `submit`, `Assign`, `released`, `Credit`. `KILN_BENCH_SHORT=1` is a quick look that stops at 100,000.
 //!
 //! Each function has one sandbox, and one function has none, so that a miss evicts another function's, which is then
 //! the next to miss. The sizes take turns in each round, so that noise on the machine hits all of them alike.
@@ -100,12 +101,30 @@ impl World {
         self.pool.removed(self.now, sandbox);
     }
 
-    fn any(&mut self) -> Option<FunctionId> {
+    /// A number from 0 to below 1.
+    fn draw(&mut self) -> f64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let at = (u128::from(self.random) * self.functions.len() as u128) >> 64;
-        self.functions.get(at as usize).copied().filter(|function| Some(*function) != self.homeless)
+        (self.random >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// The function at a place, unless it has no sandbox.
+    fn warm(&self, at: usize) -> Option<FunctionId> {
+        self.functions.get(at).copied().filter(|function| Some(*function) != self.homeless)
+    }
+
+    /// Any function, each as likely as the others.
+    fn any(&mut self) -> Option<FunctionId> {
+        let at = self.draw() * self.functions.len() as f64;
+        self.warm(at as usize)
+    }
+
+    /// A function by Zipf's law with exponent 1: the k-th as likely as 1 in k. They are strewn over the tables.
+    fn popular(&mut self) -> Option<FunctionId> {
+        let count = self.functions.len();
+        let rank = ((count as f64 + 1.0).ln() * self.draw()).exp() as usize;
+        self.warm(rank * 7_919 % count)
     }
 
     /// Warm hits of one function among all.
@@ -115,9 +134,18 @@ impl World {
         timed(calls, || black_box(self.call(function)))
     }
 
+    /// Warm hits of functions as they are asked for: a few often, most seldom.
+    fn zipf(&mut self, calls: usize) -> f64 {
+        self.drawn(calls, Self::popular)
+    }
+
     /// Warm hits of functions drawn at random: every one finds the caches cold where the pool is large.
     fn scattered(&mut self, calls: usize) -> f64 {
-        let drawn: Vec<_> = std::iter::repeat_with(|| self.any()).flatten().take(calls).collect();
+        self.drawn(calls, Self::any)
+    }
+
+    fn drawn(&mut self, calls: usize, draw: impl Fn(&mut Self) -> Option<FunctionId>) -> f64 {
+        let drawn: Vec<_> = std::iter::repeat_with(|| draw(self)).flatten().take(calls).collect();
         let mut next = drawn.into_iter();
         timed(calls, || next.next().is_some_and(|function| black_box(self.call(function))))
     }
@@ -167,11 +195,11 @@ fn timed(calls: usize, mut call: impl FnMut() -> bool) -> f64 {
     if all { nanos / calls as f64 } else { f64::NAN }
 }
 
-/// Median, least and most of some rounds.
-fn summary(rounds: &mut [f64]) -> (f64, f64, f64) {
+/// A quarter, a half and three quarters of the rounds took no longer; and the least.
+fn summary(rounds: &mut [f64]) -> [f64; 4] {
     rounds.sort_by(f64::total_cmp);
-    let at = |index: usize| rounds.get(index).copied().unwrap_or(f64::NAN);
-    (at(rounds.len() / 2), at(0), at(rounds.len().saturating_sub(1)))
+    [rounds.len() / 4, rounds.len() / 2, rounds.len() * 3 / 4, 0]
+        .map(|index| rounds.get(index).copied().unwrap_or(f64::NAN))
 }
 
 /// What is measured: its name, how, and how many calls of it make a round.
@@ -181,8 +209,9 @@ fn main() {
     let short = std::env::var_os("KILN_BENCH_SHORT").is_some_and(|value| value == "1");
     let sizes: [usize; 3] = if short { [100, 10_000, 100_000] } else { [100, 10_000, 1_000_000] };
     let rounds = if short { 5 } else { 31 };
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         ("warm hit, one function", World::hot, 20_000),
+        ("warm hit, Zipf(1.0)", World::zipf, 20_000),
         ("warm hit, any function", World::scattered, 20_000),
         ("miss with eviction", World::misses, 5_000),
         ("idle timeout", World::timeouts, 50),
@@ -190,8 +219,8 @@ fn main() {
     let mut worlds: Vec<_> = sizes.iter().map(|&size| World::new(size)).collect();
     let mut measured = vec![vec![Vec::with_capacity(rounds); sizes.len()]; cases.len()];
     // Timeouts first: each warm hit leaves an early entry in the timers, which is looked at and set anew by a later tick.
-    let (hits, timeouts) = cases.split_at(3);
-    let (hit_times, timeout_times) = measured.split_at_mut(3);
+    let (hits, timeouts) = cases.split_at(4);
+    let (hit_times, timeout_times) = measured.split_at_mut(4);
     for (cases, measured) in [(timeouts, timeout_times), (hits, hit_times)] {
         for _ in 0..rounds {
             for ((_, run, calls), by_size) in cases.iter().zip(&mut *measured) {
@@ -201,16 +230,19 @@ fn main() {
             }
         }
     }
-    println!("{rounds} rounds, the sizes in turn; median (least to most)\n");
-    println!("{:<24} {:>10} {:>10} {:>22} {:>12} {:>8}", "", "sandboxes", "ns", "", "a second", "ratio");
+    println!("{rounds} rounds, the sizes in turn; `ratio` is of the medians, against the fewest sandboxes\n");
+    println!(
+        "{:<24} {:>10} {:>8} {:>18} {:>8} {:>12} {:>7}",
+        "", "sandboxes", "ns", "p25 to p75", "least", "a second", "ratio"
+    );
     for ((name, ..), by_size) in cases.iter().zip(&mut measured) {
         let mut first = None;
         for (size, times) in sizes.iter().zip(by_size) {
-            let (median, least, most) = summary(times);
+            let [quarter, median, three_quarters, least] = summary(times);
             let base = *first.get_or_insert(median);
-            let spread = format!("({least:.0} to {most:.0})");
+            let spread = format!("{quarter:.0} to {three_quarters:.0}");
             println!(
-                "{name:<24} {size:>10} {median:>10.0} {spread:>22} {:>12.0} {:>8.2}",
+                "{name:<24} {size:>10} {median:>8.0} {spread:>18} {least:>8.0} {:>12.0} {:>7.2}",
                 1e9 / median,
                 median / base
             );

@@ -1,11 +1,10 @@
 //! What the pool keeps of each job, sandbox and function.
 
-use super::list::{Linked, Links, List};
-use super::types::{FunctionSpec, Time};
-use std::time::Duration;
+use super::list::{Linked, Links, List, Slot};
+use super::types::Time;
 
 /// A job that waits or runs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
     pub(super) function: u32,
     /// Place in the order of arrival.
@@ -90,43 +89,56 @@ pub(super) enum Shelf {
     Ready,
 }
 
-/// One sandbox.
-#[derive(Debug)]
+/// What a warm hit needs of a sandbox: with its generation it fits one line.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sandbox {
     /// Its function; none while it is prewarmed and nobody has taken it.
-    pub(super) function: Option<u32>,
-    /// The prewarm entry that it was started for and has not been taken from.
-    pub(super) entry: Option<u32>,
+    pub(super) owner: Slot,
     pub(super) phase: Phase,
     pub(super) shelf: Shelf,
-    pub(super) active: u32,
-    pub(super) uses: u32,
-    /// Bytes charged while it runs jobs.
-    pub(super) memory: u64,
-    /// Bytes charged at rest.
-    pub(super) rest: u64,
-    /// Bytes charged now.
-    pub(super) charge: u64,
     /// Whether it must be removed as soon as no job runs in it.
     pub(super) poisoned: bool,
-    pub(super) started: Time,
+    pub(super) uses: u32,
+    /// Those that run in it.
+    pub(super) jobs: List,
+    pub(super) links: Links,
+    /// Bytes charged now.
+    pub(super) charge: u64,
     pub(super) idle_since: Time,
     /// Its eviction priority, from when it fell idle.
     pub(super) priority: u64,
-    pub(super) order: u64,
-    pub(super) jobs: List,
-    pub(super) links: Links,
+}
+
+/// The rest of it, which a warm hit leaves alone: in a table of its own, at the same index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// Bytes charged while it runs jobs.
+    pub(super) memory: u64,
+    /// Bytes charged at rest, as told while it isn't: once it is, its `charge` says so.
+    pub(super) rest: u64,
+    pub(super) started: Time,
+    /// The prewarm entry that it was started for and has not been taken from.
+    pub(super) entry: Option<u32>,
 }
 
 impl Sandbox {
+    pub(super) fn function(&self) -> Option<u32> {
+        self.owner.get()
+    }
+
+    /// How many jobs run in it.
+    pub(super) fn active(&self) -> u32 {
+        self.jobs.len()
+    }
+
     pub(super) fn class(&self) -> Class {
         match self.phase {
             Phase::Removing => Class::Removing,
-            Phase::Starting if self.function.is_none() => Class::Ahead,
-            _ if self.function.is_none() => Class::Prewarmed,
+            Phase::Starting if self.function().is_none() => Class::Ahead,
+            _ if self.function().is_none() => Class::Prewarmed,
             Phase::Starting => Class::Starting,
             Phase::Pausing => Class::Pausing,
-            _ if self.active > 0 => Class::Active,
+            _ if self.active() > 0 => Class::Active,
             _ => Class::Idle,
         }
     }
@@ -141,88 +153,15 @@ impl Linked for Sandbox {
     }
 }
 
-/// One function.
-#[derive(Debug)]
-pub(super) struct Function {
-    pub(super) spec: FunctionSpec,
-    pub(super) retired: bool,
-    /// Jobs that wait for sandboxes on their way, oldest first.
-    pub(super) covered: List,
-    /// Jobs that wait for room or for a free sandbox, oldest first.
-    pub(super) line: List,
-    /// Running sandboxes without jobs, last used first.
-    pub(super) idle: List,
-    /// Paused sandboxes, last paused first.
-    pub(super) paused: List,
-    /// Sandboxes with jobs that can take more.
-    pub(super) open: List,
-    /// Sandboxes on their way: starting or being paused.
-    pub(super) coming: u32,
-    /// Of those, the ones being paused.
-    pub(super) pausing: u32,
-    /// Sandboxes that count against its maximum.
-    pub(super) live: u32,
-    pub(super) jobs: u32,
-    /// Sandboxes known at all, those being removed included.
-    pub(super) sandboxes: u32,
-    /// Times used since it last had no sandbox.
-    pub(super) frequency: u64,
-    /// What a cold start takes, as measured.
-    pub(super) cold: Duration,
-    /// What a job takes in its sandbox, as measured.
-    pub(super) run: Duration,
-    /// The prewarm entry that serves it alone.
-    pub(super) own_entry: Option<u32>,
-    /// Its place in the host's line: order of arrival, and bytes needed.
-    pub(super) waits: Option<(u64, u64)>,
-    /// Its current entry in the eviction heap.
-    pub(super) evict: Option<(u64, u64)>,
-    /// When its entry in the timers is due.
-    pub(super) timer: Option<Time>,
-}
+#[cfg(test)]
+mod tests {
+    use super::{Job, Sandbox};
 
-impl Function {
-    pub(super) fn new(spec: FunctionSpec) -> Self {
-        Self {
-            spec,
-            retired: false,
-            covered: List::default(),
-            line: List::default(),
-            idle: List::default(),
-            paused: List::default(),
-            open: List::default(),
-            coming: 0,
-            pausing: 0,
-            live: 0,
-            jobs: 0,
-            sandboxes: 0,
-            frequency: 0,
-            cold: Duration::ZERO,
-            run: Duration::ZERO,
-            own_entry: None,
-            waits: None,
-            evict: None,
-            timer: None,
-        }
-    }
-
-    /// Jobs that its sandboxes on their way can take beyond those that wait for them already.
-    pub(super) fn spare(&self) -> bool {
-        self.capacity() > u64::from(self.covered.len())
-    }
-
-    /// Jobs that its sandboxes on their way can take.
-    pub(super) fn capacity(&self) -> u64 {
-        let each = self.spec.max_uses.map_or(self.spec.concurrency, |uses| uses.min(self.spec.concurrency));
-        u64::from(self.coming) * u64::from(each)
-    }
-
-    pub(super) fn has_room(&self) -> bool {
-        self.live < self.spec.max_sandboxes
-    }
-
-    /// Whether an idle sandbox of it is at hand.
-    pub(super) fn first_idle(&self) -> Option<u32> {
-        self.idle.front().or(self.paused.front())
+    #[test]
+    fn a_job_and_a_sandbox_are_one_line_each_to_a_warm_hit() {
+        assert!(
+            size_of::<Sandbox>() <= 56 && size_of::<Job>() <= 56,
+            "with a generation each fits a line of 64"
+        );
     }
 }

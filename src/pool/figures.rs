@@ -32,9 +32,9 @@ impl Pool {
     pub fn function_figures(&self, function: FunctionId) -> Option<FunctionFigures> {
         let known = self.functions.get(function.index)?;
         self.functions.has(function.index, function.generation).then(|| {
-            let idle = known.idle.len() + known.paused.len();
+            let idle = known.hot.idle.len() + known.paused.len();
             FunctionFigures {
-                active: known.live - known.coming - idle,
+                active: known.hot.live - known.coming - idle,
                 idle: idle + known.pausing,
                 paused: known.paused.len(),
                 starting: known.coming - known.pausing,

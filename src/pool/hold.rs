@@ -6,11 +6,12 @@
 //! starts within a millisecond, as wasm does, is started at once.
 
 use super::Pool;
+use super::functions::Hot;
 use super::types::Time;
 use std::time::Duration;
 
-/// A start that takes less than this is not worth any waiting.
-const CHEAP: Duration = Duration::from_millis(1);
+/// A start that takes less than this is not worth any waiting, in nanoseconds.
+const CHEAP: u64 = 1_000_000;
 
 impl Pool {
     /// Whether the first job in a function's line waits for one now.
@@ -25,19 +26,31 @@ impl Pool {
         }
         let function = self.functions.get(index)?;
         // Those on their way count: a burst at a function without sandboxes needs one start, not one for each job.
-        let soon = function.live - function.idle.len() - function.paused.len();
-        let dear = function.cold >= CHEAP;
-        if soon == 0 || !dear || function.run * function.line.len() / soon > function.cold {
+        let soon = function.hot.live - function.hot.idle.len() - function.paused.len();
+        let dear = function.hot.cold >= CHEAP;
+        let queued = function.hot.run.saturating_mul(function.line.len().into());
+        if soon == 0 || !dear || queued / u64::from(soon) > function.hot.cold {
             return None;
         }
-        Some(self.jobs.get(function.line.front()?)?.arrival + function.cold)
+        Some(self.jobs.get(function.line.front()?)?.arrival + Duration::from_nanos(function.hot.cold))
+    }
+}
+
+impl Hot {
+    /// A job has run in one of its sandboxes.
+    pub(super) fn has_run(&mut self, nanos: u64) {
+        let took = nanos.max(1);
+        self.run = if self.run == 0 { took } else { self.run.saturating_mul(7).saturating_add(took) / 8 };
     }
 
-    /// A job has run in a sandbox of a function.
-    pub(super) fn has_run(&mut self, index: u32, took: Duration) {
-        if let Some(function) = self.functions.get_mut(index) {
-            let took = took.max(Duration::from_nanos(1));
-            function.run = if function.run.is_zero() { took } else { (function.run * 7 + took) / 8 };
-        }
+    /// A sandbox of it has been started. The last ones count most: a cold start changes with the machine's load.
+    pub(super) fn has_started(&mut self, took: Duration) {
+        let took = nanos(took);
+        self.cold = if self.cold == 0 { took } else { self.cold.saturating_mul(3).saturating_add(took) / 4 };
     }
+}
+
+/// Whole nanoseconds; five centuries at most.
+pub(super) fn nanos(time: Duration) -> u64 {
+    Time::after(time).0
 }

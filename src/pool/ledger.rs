@@ -45,6 +45,24 @@ impl Ledger {
         self.charged -= sandbox.charge;
     }
 
+    /// A sandbox that was idle runs a job: `add` and `strike` in one.
+    pub(super) fn wake(&mut self, rest: u64, memory: u64) {
+        self.charged = self.charged - rest + memory;
+        self.idle.count -= 1;
+        self.idle.bytes -= rest;
+        self.active.count += 1;
+        self.active.bytes += memory;
+    }
+
+    /// A sandbox that ran a job is idle.
+    pub(super) fn rest(&mut self, memory: u64, rest: u64) {
+        self.charged = self.charged - memory + rest;
+        self.active.count -= 1;
+        self.active.bytes -= memory;
+        self.idle.count += 1;
+        self.idle.bytes += rest;
+    }
+
     fn tally(&mut self, class: Class) -> &mut Tally {
         match class {
             Class::Starting => &mut self.starting,

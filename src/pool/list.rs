@@ -5,6 +5,22 @@ use super::slab::Slab;
 /// No index.
 const NIL: u32 = u32::MAX;
 
+/// An index or none, in four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    pub(super) const NONE: Self = Self(NIL);
+
+    pub(super) const fn of(index: u32) -> Self {
+        Self(index)
+    }
+
+    pub(super) fn get(self) -> Option<u32> {
+        (self.0 != NIL).then_some(self.0)
+    }
+}
+
 /// A value's neighbours in the one list that it is in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Links {
@@ -39,6 +55,11 @@ impl Default for List {
 }
 
 impl List {
+    /// A list of one value, which is in no other.
+    pub(super) const fn of(index: u32) -> Self {
+        Self { front: index, back: index, len: 1 }
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.len
     }
@@ -55,7 +76,8 @@ impl List {
         (self.back != NIL).then_some(self.back)
     }
 
-    pub(super) fn push_front<T: Linked>(&mut self, slab: &mut Slab<T>, index: u32) {
+    #[inline]
+    pub(super) fn push_front<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, index: u32) {
         self.put_links(slab, index, Links { before: NIL, after: self.front });
         match slab.get_mut(self.front) {
             Some(next) => next.links().before = index,
@@ -65,7 +87,7 @@ impl List {
         self.len += 1;
     }
 
-    pub(super) fn push_back<T: Linked>(&mut self, slab: &mut Slab<T>, index: u32) {
+    pub(super) fn push_back<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, index: u32) {
         self.put_links(slab, index, Links { before: self.back, after: NIL });
         match slab.get_mut(self.back) {
             Some(previous) => previous.links().after = index,
@@ -76,7 +98,7 @@ impl List {
     }
 
     /// Puts a value before one that is in this list.
-    pub(super) fn insert_before<T: Linked>(&mut self, slab: &mut Slab<T>, at: u32, index: u32) {
+    pub(super) fn insert_before<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, at: u32, index: u32) {
         let Some(next) = slab.get_mut(at) else { return };
         let before = std::mem::replace(&mut next.links().before, index);
         self.put_links(slab, index, Links { before, after: at });
@@ -88,7 +110,8 @@ impl List {
     }
 
     /// Takes a value out that is in this list.
-    pub(super) fn remove<T: Linked>(&mut self, slab: &mut Slab<T>, index: u32) {
+    #[inline]
+    pub(super) fn remove<T: Linked + Copy>(&mut self, slab: &mut Slab<T>, index: u32) {
         let Some(value) = slab.get_mut(index) else { return };
         let links = std::mem::take(value.links());
         match slab.get_mut(links.before) {
@@ -103,14 +126,14 @@ impl List {
     }
 
     /// The indices from the front on.
-    pub(super) fn iter<T: Linked>(&self, slab: &Slab<T>) -> impl Iterator<Item = u32> {
+    pub(super) fn iter<T: Linked + Copy>(&self, slab: &Slab<T>) -> impl Iterator<Item = u32> {
         std::iter::successors(self.front(), |&index| {
             let after = slab.get(index)?.after().after;
             (after != NIL).then_some(after)
         })
     }
 
-    fn put_links<T: Linked>(&self, slab: &mut Slab<T>, index: u32, links: Links) {
+    fn put_links<T: Linked + Copy>(&self, slab: &mut Slab<T>, index: u32, links: Links) {
         if let Some(value) = slab.get_mut(index) {
             *value.links() = links;
         }
@@ -121,7 +144,7 @@ impl List {
 mod tests {
     use super::*;
 
-    #[derive(Default)]
+    #[derive(Clone, Copy, Default)]
     struct Bead(Links);
 
     impl Linked for Bead {

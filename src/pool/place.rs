@@ -103,8 +103,8 @@ impl Pool {
     }
 
     fn start(&mut self, now: Time, index: u32) {
-        let Some(function) = self.functions.get_mut(index) else { return };
-        function.live += 1;
+        let Some(mut function) = self.functions.get_mut(index) else { return };
+        function.hot.live += 1;
         function.sandboxes += 1;
         function.coming += 1;
         let memory = function.spec.memory;
@@ -118,7 +118,7 @@ impl Pool {
     /// Gives a sandbox's free slots to its function's jobs, oldest first, and lays it to rest if there are none. `fresh`
     /// says that it has just started.
     pub(super) fn serve(&mut self, now: Time, index: u32, fresh: bool) {
-        let Some(of) = self.sandboxes.get(index).and_then(|sandbox| sandbox.function) else { return };
+        let Some(of) = self.sandboxes.get(index).and_then(|sandbox| sandbox.function()) else { return };
         while self.has_capacity(index)
             && let Some(job) = self.next_job(now, of)
         {
@@ -133,7 +133,7 @@ impl Pool {
         }
         // One that was open to more jobs and runs none any more lies in the wrong place.
         let (shelf, active) =
-            self.sandboxes.get(index).map_or((Shelf::None, 0), |sandbox| (sandbox.shelf, sandbox.active));
+            self.sandboxes.get(index).map_or((Shelf::None, 0), |sandbox| (sandbox.shelf, sandbox.active()));
         if active == 0 {
             self.unshelve(index);
         }
@@ -181,18 +181,17 @@ impl Pool {
     pub(super) fn assign(&mut self, job: u32, index: u32, start: Start) {
         self.leave_line(job);
         self.unshelve(index);
-        let mut paused = false;
-        self.change(index, |sandbox| {
-            paused = sandbox.phase == Phase::Paused;
-            sandbox.phase = Phase::Running;
-            sandbox.active += 1;
-            sandbox.uses = sandbox.uses.saturating_add(1);
-            sandbox.charge = sandbox.memory;
-        });
+        let Some(origin) = self.origins.get(index as usize) else { return };
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
+        self.ledger.strike(sandbox);
+        let paused = sandbox.phase == Phase::Paused;
+        sandbox.phase = Phase::Running;
+        sandbox.uses = sandbox.uses.saturating_add(1);
+        sandbox.charge = origin.memory;
         sandbox.jobs.push_back(&mut self.jobs, job);
-        if let Some(function) = sandbox.function.and_then(|function| self.functions.get_mut(function)) {
-            function.frequency += 1;
+        self.ledger.add(sandbox);
+        if let Some(function) = sandbox.function().and_then(|function| self.functions.hot(function)) {
+            function.frequency = function.frequency.saturating_add(1);
         }
         if let Some(job) = self.jobs.get_mut(job) {
             job.place = Place::Running(index);
@@ -210,15 +209,14 @@ impl Pool {
     /// Ends a job, and gives its credit back (`SEEDS.md W18`, `D1`).
     pub(super) fn end(&mut self, job: u32) {
         self.leave_line(job);
-        let Some(ended) = self.jobs.remove(job) else { return };
-        if let Place::Running(sandbox) = ended.place {
-            debug_assert!(
-                self.sandboxes.get(sandbox).is_none_or(|sandbox| sandbox.jobs.len() <= sandbox.active)
-            );
+        if self.jobs.remove(job).is_some() {
+            self.credit();
         }
-        if let Some(function) = self.functions.get_mut(ended.function) {
-            function.jobs -= 1;
-        }
+    }
+
+    /// One job more has ended.
+    #[inline]
+    pub(super) fn credit(&mut self) {
         self.ended += 1;
         match self.actions.back_mut() {
             Some(Action::Credit(jobs)) => *jobs += 1,

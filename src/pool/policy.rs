@@ -6,12 +6,28 @@
 
 use super::Pool;
 use super::entities::{Phase, Shelf};
+use super::functions::Hot;
 use super::types::{Policy, Time, Why};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// One function's offer: priority, order of falling idle, function.
-pub(super) type Offers = BinaryHeap<Reverse<(u64, u64, u32)>>;
+/// One function's offer: priority, since when it has been idle, function. Of those that fell idle in the same nanosecond
+/// the one of the lower function goes first.
+pub(super) type Offers = BinaryHeap<Reverse<(u64, Time, u32)>>;
+
+/// What it saves to keep a sandbox that holds so many bytes. A warm start costs next to nothing beside any cold one. Fixed
+/// point: 20 bits below a nanosecond for a byte.
+#[inline]
+pub(super) fn worth(function: &Hot, rest: u64) -> u64 {
+    let (frequency, rest, live) =
+        (u64::from(function.frequency), rest.max(1), u64::from(function.live.max(1)));
+    let saved = function.cold.checked_mul(frequency).and_then(|saved| saved.checked_mul(1 << 20));
+    if let (Some(saved), Some(share)) = (saved, rest.checked_mul(live)) {
+        return saved / share;
+    }
+    let saved = (u128::from(frequency) * u128::from(function.cold)) << 20;
+    u64::try_from(saved / (u128::from(rest) * u128::from(live))).unwrap_or(u64::MAX)
+}
 
 impl Pool {
     /// The priority of a sandbox that falls idle now: the lowest goes first.
@@ -24,35 +40,34 @@ impl Pool {
             return now.0;
         }
         let Some(sandbox) = self.sandboxes.get(index) else { return 0 };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get(function)) else {
+        let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return 0;
         };
-        // A warm start costs next to nothing beside any cold one. Fixed point: 20 bits below a nanosecond for a byte.
-        let saved = (u128::from(function.frequency) * function.cold.as_nanos()) << 20;
-        let share = u128::from(sandbox.rest.max(1)) * u128::from(function.live.max(1));
-        self.clock.saturating_add(u64::try_from(saved / share).unwrap_or(u64::MAX))
+        let rest = self.origins.get(index as usize).map_or(0, |origin| origin.rest);
+        self.clock.saturating_add(worth(function.hot, rest))
     }
 
     /// Enters a function's longest idle sandbox in the heap, if it isn't there or has fallen.
     pub(super) fn offer(&mut self, index: u32) {
         let Some((offer, _)) = self.candidate(index, None) else { return };
-        let Some(function) = self.functions.get_mut(index) else { return };
+        let Some(mut function) = self.functions.get_mut(index) else { return };
         if function.evict.is_none_or(|entered| offer < entered) {
             function.evict = Some(offer);
+            function.hot.offered = offer.0;
             self.offers.push(Reverse((offer.0, offer.1, index)));
             self.tidy_offers();
         }
     }
 
     /// A function's idle sandbox of lowest priority, apart from one.
-    fn candidate(&self, function: u32, apart: Option<u32>) -> Option<((u64, u64), u32)> {
+    fn candidate(&self, function: u32, apart: Option<u32>) -> Option<((u64, Time), u32)> {
         let function = self.functions.get(function)?;
-        [function.idle.back(), function.paused.back()]
+        [function.hot.idle.back(), function.paused.back()]
             .into_iter()
             .flatten()
             .filter(|&sandbox| Some(sandbox) != apart)
             .filter_map(|index| {
-                self.sandboxes.get(index).map(|sandbox| ((sandbox.priority, sandbox.order), index))
+                self.sandboxes.get(index).map(|sandbox| ((sandbox.priority, sandbox.idle_since), index))
             })
             .min()
     }
@@ -119,7 +134,7 @@ impl Pool {
     }
 
     fn evict(&mut self, victim: u32) {
-        let of = self.sandboxes.get(victim).and_then(|sandbox| sandbox.function);
+        let of = self.sandboxes.get(victim).and_then(|sandbox| sandbox.function());
         self.evicted += 1;
         self.remove(victim, Why::Evicted);
         if let Some(of) = of {
@@ -130,17 +145,18 @@ impl Pool {
     /// Takes the idle sandbox of lowest priority from its shelf.
     fn next_victim(&mut self, apart: Option<u32>, skipped: &mut Vec<u32>) -> Option<u32> {
         loop {
-            let Reverse((priority, order, index)) = self.offers.pop()?;
-            let Some(function) = self.functions.get_mut(index) else { continue };
-            if function.evict != Some((priority, order)) {
+            let Reverse((priority, since, index)) = self.offers.pop()?;
+            let Some(mut function) = self.functions.get_mut(index) else { continue };
+            if function.evict != Some((priority, since)) {
                 continue;
             }
             function.evict = None;
+            function.hot.offered = u64::MAX;
             let Some((offer, victim)) = self.candidate(index, apart) else {
                 skipped.push(index);
                 continue;
             };
-            if offer > (priority, order) {
+            if offer > (priority, since) {
                 self.offer(index);
                 continue;
             }
@@ -155,9 +171,9 @@ impl Pool {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         let paused = sandbox.phase == Phase::Paused;
         sandbox.shelf = if paused { Shelf::Paused } else { Shelf::Idle };
-        let Some(of) = sandbox.function else { return };
-        if let Some(function) = self.functions.get_mut(of) {
-            let list = if paused { &mut function.paused } else { &mut function.idle };
+        let Some(of) = sandbox.function() else { return };
+        if let Some(mut function) = self.functions.get_mut(of) {
+            let list = if paused { &mut function.paused } else { &mut function.hot.idle };
             list.push_back(&mut self.sandboxes, index);
         }
         self.offer(of);
@@ -176,8 +192,8 @@ impl Pool {
     fn tidy_offers(&mut self) {
         if self.offers.len() > 64 + 2 * self.functions.len() {
             let functions = &self.functions;
-            self.offers.retain(|Reverse((priority, order, function))| {
-                functions.get(*function).is_some_and(|function| function.evict == Some((*priority, *order)))
+            self.offers.retain(|Reverse((priority, since, function))| {
+                functions.get(*function).is_some_and(|function| function.evict == Some((*priority, *since)))
             });
         }
     }

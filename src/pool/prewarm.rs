@@ -1,8 +1,9 @@
 //! Sandboxes started ahead: so many of each kind and memory are kept ready (`SEEDS.md W3`-`W5`, `W8`, `W16`).
 
 use super::Pool;
-use super::entities::{Phase, Sandbox, Shelf};
-use super::list::{Links, List};
+use super::entities::{Origin, Phase, Sandbox, Shelf};
+use super::hold::nanos;
+use super::list::{Links, List, Slot};
 use super::slab::Slab;
 use super::types::{Action, Kind, Target, Time, Why};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One kind and memory.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) memory: u64,
@@ -44,6 +45,11 @@ pub(super) struct Prewarms {
 impl Prewarms {
     pub(super) fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
         self.entries.get_mut(index)
+    }
+
+    /// Whether any entry wants one more.
+    pub(super) fn wants_any(&self) -> bool {
+        !self.wanting.is_empty()
     }
 
     /// When a failed start is to be tried again.
@@ -79,10 +85,10 @@ impl Pool {
         if let Some(before) = before.and_then(|before| self.functions.get_mut(before))
             && before.own_entry == Some(index)
         {
-            before.own_entry = None;
+            before.cold.own_entry = None;
         }
         if let Some(function) = owner.and_then(|owner| self.functions.get_mut(owner)) {
-            function.own_entry = Some(index);
+            function.cold.own_entry = Some(index);
         }
         while let Some(entry) = self.prewarms.entries.get(index)
             && entry.ready.len() + entry.ahead.len() > count
@@ -98,7 +104,7 @@ impl Pool {
         let Some(entry) = self.prewarms.entries.get(index) else { return };
         let there = entry.ready.len() + entry.ahead.len();
         let owner = entry.owner.and_then(|owner| self.functions.get(owner));
-        let owner_has_room = owner.is_none_or(|owner| owner.live + there < owner.spec.max_sandboxes);
+        let owner_has_room = owner.is_none_or(|owner| owner.hot.live + there < owner.spec.max_sandboxes);
         let wants = there < entry.count && entry.retry.is_none() && owner_has_room && !self.closing;
         let (memory, ready, done) = (entry.memory, !entry.ready.is_empty(), entry.count == 0 && there == 0);
         set(&mut self.prewarms.wanting, (memory, index), wants);
@@ -109,7 +115,7 @@ impl Pool {
                 self.prewarms.retries.remove(&(retry, index));
             }
             if let Some(function) = entry.owner.and_then(|owner| self.functions.get_mut(owner)) {
-                function.own_entry = None;
+                function.cold.own_entry = None;
             }
         }
     }
@@ -141,37 +147,36 @@ impl Pool {
         entry: Option<u32>,
     ) -> u32 {
         let sandbox = Sandbox {
-            function,
-            entry,
+            owner: function.map_or(Slot::NONE, Slot::of),
             phase: Phase::Starting,
             shelf: if entry.is_some() { Shelf::Ahead } else { Shelf::None },
-            active: 0,
             uses: 0,
-            memory,
-            rest: memory,
             charge,
             poisoned: false,
-            started: now,
             idle_since: now,
             priority: 0,
-            order: 0,
             jobs: List::default(),
             links: Links::default(),
         };
         self.ledger.add(&sandbox);
-        self.sandboxes.insert(sandbox).0
+        let (index, _) = self.sandboxes.insert(sandbox);
+        let origin = Origin { memory, rest: memory, started: now, entry };
+        match self.origins.get_mut(index as usize) {
+            Some(last) => *last = origin,
+            None => self.origins.push(origin),
+        }
+        index
     }
 
     /// A sandbox started ahead is ready.
     pub(super) fn prewarmed(&mut self, now: Time, index: u32, rest: u64) {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let (poisoned, Some(of)) = (sandbox.poisoned, sandbox.entry) else { return };
+        let (poisoned, Some(of)) = (sandbox.poisoned, self.entry_of(index)) else { return };
         self.unshelve(index);
         let outside = self.config.prewarm_outside_budget;
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Running;
             sandbox.idle_since = now;
-            sandbox.rest = rest;
             sandbox.charge = if outside { 0 } else { rest };
         });
         let Some(entry) = self.prewarms.entries.get_mut(of) else { return };
@@ -223,16 +228,16 @@ impl Pool {
 
     /// The sandbox of a function's exact kind and memory that is ready (`SEEDS.md W8`).
     pub(super) fn ready_ahead(&self, function: u32) -> Option<u32> {
-        self.entry_of(function)?.1.ready.front()
+        self.serving(function)?.1.ready.front()
     }
 
     /// The one of its kind and memory that is being started, that nobody has claimed and that isn't known to be dead.
     pub(super) fn starting_ahead(&self, function: u32) -> Option<u32> {
-        let ahead = &self.entry_of(function)?.1.ahead;
+        let ahead = &self.serving(function)?.1.ahead;
         ahead.iter(&self.sandboxes).find(|&it| self.sandboxes.get(it).is_some_and(|it| !it.poisoned))
     }
 
-    fn entry_of(&self, function: u32) -> Option<(u32, &Entry)> {
+    fn serving(&self, function: u32) -> Option<(u32, &Entry)> {
         let spec = self.functions.get(function)?.spec;
         self.prewarms.of(spec.kind?, spec.memory)
     }
@@ -240,21 +245,22 @@ impl Pool {
     /// Makes a sandbox started ahead a function's own.
     pub(super) fn claim(&mut self, index: u32, of: u32) {
         self.unshelve(index);
-        let mut from = None;
         let mut coming = false;
+        let Some(origin) = self.origins.get_mut(index as usize) else { return };
+        let from = origin.entry.take();
+        let (memory, started) = (origin.memory, origin.started);
         self.change(index, |sandbox| {
-            from = sandbox.entry.take();
             coming = sandbox.phase == Phase::Starting;
-            sandbox.function = Some(of);
-            sandbox.charge = sandbox.memory;
+            sandbox.owner = Slot::of(of);
+            sandbox.charge = memory;
         });
-        let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(sandbox.started));
-        if let Some(function) = self.functions.get_mut(of) {
-            function.live += 1;
+        let cost = self.sandboxes.get(index).map(|sandbox| sandbox.idle_since.since(started));
+        if let Some(mut function) = self.functions.get_mut(of) {
+            function.hot.live += 1;
             function.sandboxes += 1;
             function.coming += u32::from(coming);
-            if function.cold.is_zero() {
-                function.cold = cost.unwrap_or_default();
+            if function.hot.cold == 0 {
+                function.hot.cold = cost.map_or(0, nanos);
             }
         }
         if let Some(from) = from {

@@ -17,6 +17,10 @@ pub(super) struct HostLine {
 }
 
 impl HostLine {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_order.is_empty()
+    }
+
     /// The function at the head, and its first job's place in the order of arrival.
     pub(super) fn head(&self) -> Option<(u64, u32)> {
         self.by_order.first().copied()
@@ -62,7 +66,8 @@ impl Pool {
     pub(super) fn join_line(&mut self, job: u32, front: bool) {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
         waiting.place = Place::Line;
-        let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        let Some(mut function) = self.functions.get_mut(waiting.function) else { return };
+        function.hot.calm = false;
         self.waiting += 1;
         self.waiting_memory += function.spec.memory;
         if front {
@@ -76,13 +81,14 @@ impl Pool {
     /// that is on its way, the last of which may then have none.
     pub(super) fn rejoin_line(&mut self, job: u32) {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
-        let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        let Some(mut function) = self.functions.get_mut(waiting.function) else { return };
         if function.covered.is_empty() {
             self.join_line(job, true);
             self.count_waiting(job);
             return;
         }
         waiting.place = Place::Covered;
+        function.hot.calm = false;
         function.covered.push_front(&mut self.jobs, job);
     }
 
@@ -90,7 +96,7 @@ impl Pool {
     pub(super) fn leave_line(&mut self, job: u32) {
         let Some(waiting) = self.jobs.get_mut(job) else { return };
         let place = std::mem::replace(&mut waiting.place, Place::Loose);
-        let Some(function) = self.functions.get_mut(waiting.function) else { return };
+        let Some(mut function) = self.functions.get_mut(waiting.function) else { return };
         match place {
             Place::Covered => function.covered.remove(&mut self.jobs, job),
             Place::Line => {
@@ -118,7 +124,12 @@ impl Pool {
     pub(super) fn balance(&mut self, now: Time, index: u32) {
         let Some(function) = self.functions.get(index) else { return };
         if function.covered.is_empty() && function.line.is_empty() && function.waits.is_none() {
-            if (function.retired || self.closing) && function.first_idle().is_some() {
+            let calm = function.is_quiet() && !function.hot.retired;
+            let sweep = (function.hot.retired || self.closing) && function.first_idle().is_some();
+            if let Some(function) = self.functions.hot(index) {
+                function.calm = calm;
+            }
+            if sweep {
                 self.sweep(index);
             }
             return;
@@ -144,7 +155,7 @@ impl Pool {
         self.reindex(index);
         self.arm(index);
         if let Some(function) = self.functions.get(index)
-            && (function.retired || self.closing)
+            && (function.hot.retired || self.closing)
             && function.covered.is_empty()
             && function.line.is_empty()
         {
@@ -174,7 +185,8 @@ impl Pool {
         self.leave_line(job);
         let Some(waiting) = self.jobs.get_mut(job) else { return };
         waiting.place = Place::Covered;
-        if let Some(function) = self.functions.get_mut(waiting.function) {
+        if let Some(mut function) = self.functions.get_mut(waiting.function) {
+            function.hot.calm = false;
             function.covered.push_back(&mut self.jobs, job);
         }
     }
@@ -199,7 +211,7 @@ impl Pool {
             self.host_line.by_order.insert((order, index));
             self.host_line.by_need.insert((need, order, index));
         }
-        if let Some(function) = self.functions.get_mut(index) {
+        if let Some(mut function) = self.functions.get_mut(index) {
             function.waits = is;
         }
         true

@@ -22,13 +22,14 @@ impl Pool {
     pub(super) fn unshelve(&mut self, index: u32) {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         let shelf = std::mem::replace(&mut sandbox.shelf, Shelf::None);
-        let (function, entry) = (sandbox.function, sandbox.entry);
-        let function = function.and_then(|function| self.functions.get_mut(function));
+        let function = sandbox.function().and_then(|function| self.functions.get_mut(function));
+        let ahead = matches!(shelf, Shelf::Ahead | Shelf::Ready).then_some(index as usize);
+        let entry = ahead.and_then(|index| self.origins.get(index)?.entry);
         let entry = entry.and_then(|entry| self.prewarms.entry_mut(entry));
         let list = match (shelf, function, entry) {
-            (Shelf::Idle, Some(function), _) => &mut function.idle,
-            (Shelf::Paused, Some(function), _) => &mut function.paused,
-            (Shelf::Open, Some(function), _) => &mut function.open,
+            (Shelf::Idle, Some(function), _) => &mut function.hot.idle,
+            (Shelf::Paused, Some(function), _) => &mut function.cold.paused,
+            (Shelf::Open, Some(function), _) => &mut function.cold.open,
             (Shelf::Ahead, _, Some(entry)) => &mut entry.ahead,
             (Shelf::Ready, _, Some(entry)) => &mut entry.ready,
             _ => return,
@@ -39,21 +40,20 @@ impl Pool {
     /// Lays a sandbox that nobody has a job for where it belongs: idle, or open to more jobs.
     pub(super) fn shelve(&mut self, now: Time, index: u32) {
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let Some(of) = sandbox.function else { return };
-        if sandbox.active > 0 {
+        let Some(of) = sandbox.function() else { return };
+        if sandbox.active() > 0 {
             self.shelve_open(index);
             return;
         }
-        let order = self.next_order();
         let priority = self.priority(now, index);
+        let Some(rest) = self.origins.get(index as usize).map(|origin| origin.rest) else { return };
         self.change(index, |sandbox| {
-            sandbox.charge = sandbox.rest;
+            sandbox.charge = rest;
             sandbox.idle_since = now;
-            sandbox.order = order;
             sandbox.priority = priority;
             sandbox.shelf = Shelf::Idle;
         });
-        if let Some(function) = self.functions.get_mut(of) {
+        if let Some(function) = self.functions.hot(of) {
             function.idle.push_front(&mut self.sandboxes, index);
         }
         self.offer(of);
@@ -66,11 +66,13 @@ impl Pool {
             return;
         }
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get_mut(function)) else {
+        let Some(mut function) = sandbox.function().and_then(|function| self.functions.get_mut(function))
+        else {
             return;
         };
         if sandbox.shelf == Shelf::None {
             sandbox.shelf = Shelf::Open;
+            function.hot.calm = false;
             function.open.push_front(&mut self.sandboxes, index);
         }
     }
@@ -79,8 +81,8 @@ impl Pool {
     pub(super) fn shelve_paused(&mut self, index: u32) {
         let Some(sandbox) = self.sandboxes.get_mut(index) else { return };
         sandbox.shelf = Shelf::Paused;
-        let (Some(of), since) = (sandbox.function, sandbox.idle_since) else { return };
-        let Some(function) = self.functions.get_mut(of) else { return };
+        let (Some(of), since) = (sandbox.function(), sandbox.idle_since) else { return };
+        let Some(mut function) = self.functions.get_mut(of) else { return };
         // Pauses are confirmed about in the order in which they were asked for: a step or two at most.
         let older = function
             .paused
@@ -97,11 +99,11 @@ impl Pool {
     /// Whether a sandbox can take one more job.
     pub(super) fn has_capacity(&self, index: u32) -> bool {
         let Some(sandbox) = self.sandboxes.get(index) else { return false };
-        let Some(function) = sandbox.function.and_then(|function| self.functions.get(function)) else {
+        let Some(function) = sandbox.function().and_then(|function| self.functions.get(function)) else {
             return false;
         };
         !sandbox.poisoned
-            && sandbox.active < function.spec.concurrency
+            && sandbox.active() < function.spec.concurrency
             && function.spec.max_uses.is_none_or(|uses| sandbox.uses < uses)
     }
 
@@ -109,14 +111,18 @@ impl Pool {
     pub(super) fn remove(&mut self, index: u32, why: Why) {
         self.unshelve(index);
         let Some(sandbox) = self.sandboxes.get(index) else { return };
-        let (of, entry, phase) = (sandbox.function, sandbox.entry, sandbox.phase);
+        let (of, entry, phase) = (sandbox.function(), self.entry_of(index), sandbox.phase);
         self.change(index, |sandbox| {
             sandbox.phase = Phase::Removing;
-            sandbox.entry = None;
         });
+        if entry.is_some()
+            && let Some(origin) = self.origins.get_mut(index as usize)
+        {
+            origin.entry = None;
+        }
         self.actions.push_back(Action::Remove { sandbox: self.sandbox_id(index), why });
-        if let Some(function) = of.and_then(|of| self.functions.get_mut(of)) {
-            function.live -= 1;
+        if let Some(mut function) = of.and_then(|of| self.functions.get_mut(of)) {
+            function.hot.live -= 1;
             if phase == Phase::Pausing {
                 function.coming -= 1;
                 function.pausing -= 1;
@@ -140,13 +146,14 @@ impl Pool {
         self.unshelve(index);
         let Some(sandbox) = self.sandboxes.get(index) else { return };
         self.ledger.strike(sandbox);
+        let entry = self.entry_of(index);
         let Some(sandbox) = self.sandboxes.remove(index) else { return };
-        if let Some(of) = sandbox.function
-            && let Some(function) = self.functions.get_mut(of)
+        if let Some(of) = sandbox.function()
+            && let Some(mut function) = self.functions.get_mut(of)
         {
             function.sandboxes -= 1;
             if sandbox.phase != Phase::Removing {
-                function.live -= 1;
+                function.hot.live -= 1;
             }
             if matches!(sandbox.phase, Phase::Starting | Phase::Pausing) {
                 function.coming -= 1;
@@ -155,12 +162,17 @@ impl Pool {
                 function.pausing -= 1;
             }
             if function.sandboxes == 0 {
-                function.frequency = 0;
+                function.hot.frequency = 0;
             }
         }
-        if let Some(entry) = sandbox.entry.or_else(|| self.own_entry(sandbox.function)) {
+        if let Some(entry) = entry.or_else(|| self.own_entry(sandbox.function())) {
             self.review(entry);
         }
+    }
+
+    /// The prewarm entry that a sandbox was started for and has not been taken from.
+    pub(super) fn entry_of(&self, index: u32) -> Option<u32> {
+        self.origins.get(index as usize)?.entry
     }
 
     fn own_entry(&self, function: Option<u32>) -> Option<u32> {

@@ -16,21 +16,19 @@ impl Pool {
     /// Sees that a function is looked at when its longest idle sandboxes are due.
     pub(super) fn arm(&mut self, index: u32) {
         let Some(due) = self.due(index) else { return };
-        let Some(function) = self.functions.get_mut(index) else { return };
+        let Some(mut function) = self.functions.get_mut(index) else { return };
         if function.timer.is_none_or(|timer| due < timer) {
             function.timer = Some(due);
             self.timers.push(Reverse((due, index)));
         }
+        let running = self.now + function.running();
+        function.hot.armed = function.timer.is_some_and(|timer| timer <= running);
     }
 
     fn due(&self, index: u32) -> Option<Time> {
         let function = self.functions.get(index)?;
         let since = |sandbox: Option<u32>| Some(self.sandboxes.get(sandbox?)?.idle_since);
-        let running = function
-            .spec
-            .pause_after
-            .map_or(function.spec.idle_timeout, |pause| pause.min(function.spec.idle_timeout));
-        let idle = since(function.idle.back()).map(|since| since + running);
+        let idle = since(function.hot.idle.back()).map(|since| since + function.running());
         let paused = since(function.paused.back()).map(|since| since + function.spec.idle_timeout);
         let held = self.held_until(index).filter(|until| *until > self.now);
         [idle, paused, held].into_iter().flatten().min()
@@ -49,7 +47,10 @@ impl Pool {
         {
             self.timers.pop();
             match self.functions.get_mut(index) {
-                Some(function) if function.timer == Some(due) => function.timer = None,
+                Some(mut function) if function.timer == Some(due) => {
+                    function.timer = None;
+                    function.hot.armed = false;
+                }
                 _ => continue,
             }
             self.age(now, index);
@@ -70,7 +71,7 @@ impl Pool {
         {
             self.remove(oldest, Why::Idle);
         }
-        while let Some(oldest) = self.functions.get(index).and_then(|function| function.idle.back()) {
+        while let Some(oldest) = self.functions.get(index).and_then(|function| function.hot.idle.back()) {
             if idle_for(self, oldest) >= Some(spec.idle_timeout) {
                 self.remove(oldest, Why::Idle);
             } else if spec.pause_after.is_some() && idle_for(self, oldest) >= spec.pause_after {
@@ -84,7 +85,7 @@ impl Pool {
     fn pause(&mut self, sandbox: u32, of: u32) {
         self.unshelve(sandbox);
         self.change(sandbox, |sandbox| sandbox.phase = Phase::Pausing);
-        if let Some(function) = self.functions.get_mut(of) {
+        if let Some(mut function) = self.functions.get_mut(of) {
             function.coming += 1;
             function.pausing += 1;
         }

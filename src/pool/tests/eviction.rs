@@ -17,6 +17,21 @@ fn w10_lru_evicts_the_longest_unused() {
     }
 }
 
+/// SEEDS.md W10: of two that fell idle in the same nanosecond the function's that was known first goes first, in
+/// whatever order they did.
+#[test]
+fn w10_of_one_age_the_first_function_goes_first() {
+    let mut sim = Sim::with(strict(512));
+    let (f, g, h) = (sim.function(of(256)), sim.function(of(256)), sim.function(of(256)));
+    let (of_g, of_f) = (sim.run(g), sim.run(f));
+    let first = sim.home(of_f);
+    sim.pass(ms(1));
+    sim.release(of_g);
+    sim.release(of_f);
+    sim.submit(h);
+    assert_eq!(sim.evicted(), [first]);
+}
+
 /// SEEDS.md W10: a sandbox that runs a job is never evicted, however long ago the job began.
 #[test]
 fn w10_a_running_sandbox_is_not_evicted() {

@@ -38,6 +38,11 @@ impl Sim {
         let Self { pool, functions, jobs, waited, retried, entries, .. } = self;
         functions.each_with_id(|id, it| {
             let said = pool.function_figures(id).expect("a known function has figures");
+            let known = pool.functions.get(id.index).expect("a function with figures is known");
+            assert!(
+                !known.hot.calm || known.is_quiet() && !it.retired,
+                "{id:?} is taken for calm: {known:?}"
+            );
             let tally = &mut it.tally;
             let recounted = (tally.active, tally.idle);
             assert_eq!((said.active, said.idle), recounted, "{id:?}: active and idle");
