@@ -34,7 +34,7 @@ mod text;
 
 use crate::error::{Error, Result};
 use crate::function::Format;
-use crate::invocation::{InvocationId, Reply};
+use crate::invocation::{Address, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
 use std::time::SystemTime;
 
@@ -56,9 +56,9 @@ pub struct Call<'a> {
     /// The path after the function's own, with the query.
     pub path: &'a str,
     /// The whole URL; empty where there was none.
-    pub url: &'a str,
+    pub url: Address<'a>,
     /// The caller's headers.
-    pub headers: &'a [(String, String)],
+    pub headers: Headers<'a>,
     /// The body.
     pub body: &'a Bytes,
 }

@@ -106,7 +106,8 @@ mod tests {
             ("Connection", "close"),
             ("Fn-Call-Id", "forged"),
         ]);
-        let written = Session::new(Format::Default).encode(&Call { headers: &headers, ..call() }).unwrap();
+        let written =
+            Session::new(Format::Default).encode(&Call { headers: (&headers).into(), ..call() }).unwrap();
         assert_eq!((&written.head[..], &written.body[..], written.close), (&b""[..], &b"world"[..], true));
         let id = call().id.to_string();
         assert_eq!(
@@ -129,13 +130,14 @@ mod tests {
     #[test]
     fn e3_one_callers_headers_are_no_other_callers_environment() {
         let secret = pairs(&[("Authorization", "Bearer a")]);
-        let first = Session::new(Format::Default).encode(&Call { headers: &secret, ..call() }).unwrap();
+        let first =
+            Session::new(Format::Default).encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
         let second = Session::new(Format::Default).encode(&call()).unwrap();
         assert!(first.env.contains(&("FN_HEADER_AUTHORIZATION".into(), "Bearer a".into())));
         assert!(!second.env.iter().any(|(_, value)| value.contains("Bearer")), "{second:?}");
         // Nor does one sandbox ever serve two.
         let mut session = Session::new(Format::Default);
-        session.encode(&Call { headers: &secret, ..call() }).unwrap();
+        session.encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
         session.end().unwrap();
         assert!(session.encode(&call()).is_err());
     }
@@ -144,7 +146,7 @@ mod tests {
     fn e3_streaming_formats_have_no_environment_of_a_request() {
         let secret = pairs(&[("Authorization", "Bearer a")]);
         for format in [Format::Http, Format::Json, Format::Frame] {
-            let written = Session::new(format).encode(&Call { headers: &secret, ..call() }).unwrap();
+            let written = Session::new(format).encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
             assert_eq!((written.env, written.close), (vec![], false), "{format}");
         }
     }

@@ -153,6 +153,7 @@ mod tests {
     use super::*;
     use crate::backend::{Phases, Stdio};
     use crate::format::Call;
+    use crate::invocation::Headers;
     use bytes::Bytes;
     use std::task::Context;
     use std::time::SystemTime;
@@ -221,8 +222,8 @@ mod tests {
             deadline: SystemTime::now(),
             method: "POST",
             path: "/",
-            url: "",
-            headers: &[],
+            url: "".into(),
+            headers: Headers::default(),
             body: &body,
         };
         send(busy, session.encode(&call).unwrap());

@@ -16,8 +16,9 @@ use super::within::{GivenUp, after, within};
 use super::work::with_tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Call;
-use crate::invocation::{Invocation, Outcome, Phases, Reply, Start, Timings};
+use crate::invocation::{Outcome, Phases, Reply, Request, Start, Timings};
 use crate::pool::{Fate, JobId, SandboxId, Time};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
@@ -32,17 +33,18 @@ impl Shared {
         self: &Arc<Self>,
         namespace: &str,
         name: &str,
-        invocation: Invocation,
+        request: Request<'_>,
+        body: Bytes,
     ) -> Outcome {
         let mut outcome = Outcome {
-            id: invocation.id,
+            id: request.id,
             start: None,
             backend: None,
             timings: Timings::default(),
             phases: Phases::default(),
             result: Err(Error::internal("the invocation did not end")),
         };
-        let wait_until = after(invocation.patience.unwrap_or(self.max_wait));
+        let wait_until = after(request.patience.unwrap_or(self.max_wait));
         let mut function = None;
         outcome.result = loop {
             let revised = self.registry.load().get(namespace, name).cloned();
@@ -51,17 +53,13 @@ impl Shared {
             };
             outcome.backend = Some(revised.backend);
             function = Some(revised.function.clone());
-            if invocation.body.len() as u64 > self.max_body {
+            if body.len() as u64 > self.max_body {
                 break Err(Error::new(
                     ErrorKind::TooLarge,
-                    format!(
-                        "the body has {} bytes, but `max_body` is {}",
-                        invocation.body.len(),
-                        self.max_body
-                    ),
+                    format!("the body has {} bytes, but `max_body` is {}", body.len(), self.max_body),
                 ));
             }
-            match self.attempt(&revised, &invocation, wait_until, &mut outcome).await {
+            match self.attempt(&revised, &request, &body, wait_until, &mut outcome).await {
                 Attempt::Ended(result) => break result,
                 // A new revision came between the look-up and the pool: it takes the request.
                 Attempt::Closed if self.is_current(&revised) => {
@@ -83,7 +81,8 @@ impl Shared {
     async fn attempt(
         self: &Arc<Self>,
         revised: &Arc<Revised>,
-        invocation: &Invocation,
+        request: &Request<'_>,
+        body: &Bytes,
         wait_until: Instant,
         outcome: &mut Outcome,
     ) -> Attempt {
@@ -105,7 +104,7 @@ impl Shared {
             outcome.start = Some(run.start);
             let mut running = Running::new(self, job, arrival, run, outcome);
             if running.make_fit().await {
-                return Attempt::Ended(running.run(invocation, outcome).await);
+                return Attempt::Ended(running.run(request, body, outcome).await);
             }
             // It ran nowhere yet.
             (outcome.start, outcome.phases) = (None, Phases::default());
@@ -263,24 +262,24 @@ impl Running {
         Waiting { host, job, grant }
     }
 
-    async fn run(mut self, invocation: &Invocation, outcome: &mut Outcome) -> Result<Reply> {
+    async fn run(mut self, request: &Request<'_>, body: &Bytes, outcome: &mut Outcome) -> Result<Reply> {
         let host = self.host.clone();
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        life.logs.serve(invocation.id);
+        life.logs.serve(request.id);
         let function = &revised.function;
         let limit = function.limits.timeout;
         let call = Call {
-            id: invocation.id,
+            id: request.id,
             function: &function.name,
             memory: revised.memory,
             max_reply: function.limits.max_reply,
             deadline: SystemTime::now() + limit,
-            method: &invocation.method,
-            path: &invocation.path,
-            url: &invocation.url,
-            headers: &invocation.headers,
-            body: &invocation.body,
+            method: request.method,
+            path: request.path,
+            url: request.url,
+            headers: request.headers,
+            body,
         };
         // Any other was looked at when it was made fit.
         if function.format.is_streaming()
@@ -293,8 +292,8 @@ impl Running {
             self.release(Fate::Poisoned);
             return Err(error);
         }
-        let mut request = match life.session.encode(&call) {
-            Ok(request) => request,
+        let mut written = match life.session.encode(&call) {
+            Ok(written) => written,
             Err(error) => {
                 // Nothing was sent: a streaming sandbox is as good as before.
                 let fate = if function.format.is_streaming() { Fate::Keep } else { Fate::Poisoned };
@@ -305,7 +304,7 @@ impl Running {
         // Only now: after a request that couldn't be written the next one is still the first.
         let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
-            let launch = life.sandbox.launch(std::mem::take(&mut request.env));
+            let launch = life.sandbox.launch(std::mem::take(&mut written.env));
             // The backend keeps to `start_timeout`, in which waiting for its turn doesn't count; that is bounded here.
             let turn = function.limits.start_timeout.saturating_add(host.max_wait);
             match within(after(turn), &host.stopping, launch).await {
@@ -327,7 +326,7 @@ impl Running {
             }
         }
         let format = function.format;
-        exchange::send(life.sandbox.as_mut(), request);
+        exchange::send(life.sandbox.as_mut(), written);
         let mut verdict = None;
         if initialises {
             // Booting is not the request's time (`SEEDS.md E9`), where it can be told apart. A guest that never says that it is

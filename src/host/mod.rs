@@ -20,10 +20,11 @@ pub use builder::HostBuilder;
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::function::{BackendKind, Function};
-use crate::invocation::{Invocation, Outcome};
+use crate::invocation::{Invocation, Outcome, Request};
 use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use registry::{Registry, Revised};
 use state::State;
@@ -201,7 +202,13 @@ impl Host {
 
     /// As [`Host::invoke`], in a namespace.
     pub async fn invoke_in(&self, namespace: &str, name: &str, invocation: Invocation) -> Outcome {
-        self.shared.invoke(namespace, name, invocation).await
+        let body = invocation.body.clone();
+        self.shared.invoke(namespace, name, Request::from(&invocation), body).await
+    }
+
+    /// As [`Host::invoke_in`], with a request that is lent: none of it is copied but what its format writes.
+    pub async fn call(&self, namespace: &str, name: &str, request: Request<'_>, body: Bytes) -> Outcome {
+        self.shared.invoke(namespace, name, request, body).await
     }
 
     /// What is deployed, by namespace and name.

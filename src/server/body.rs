@@ -4,6 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// How long a caller may pause within its body.
@@ -51,9 +54,13 @@ where
     B::Error: std::fmt::Display,
 {
     loop {
-        let frame = tokio::time::timeout(PAUSE, body.frame()).await.map_err(|_| {
-            Error::invalid(format!("the body stopped coming for {} s: send it whole", PAUSE.as_secs()))
-        })?;
+        // Most often it is there: only then is no timer made.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => tokio::time::timeout(PAUSE, body.frame()).await.map_err(|_| {
+                Error::invalid(format!("the body stopped coming for {} s: send it whole", PAUSE.as_secs()))
+            })?,
+        };
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(Error::invalid(format!("the body broke off: {error}"))),
@@ -80,8 +87,7 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
     use std::convert::Infallible;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
+    use std::task::Context;
 
     /// A body in pieces, which counts how many were taken.
     struct Pieces(VecDeque<&'static [u8]>);

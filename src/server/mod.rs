@@ -36,6 +36,7 @@ mod metrics;
 mod reload;
 mod reply;
 mod route;
+mod value;
 mod views;
 mod watch;
 

@@ -7,7 +7,7 @@ mod json;
 
 use super::{Broken, Call, Encoded, Progress, Session};
 use crate::function::{Format, MIB};
-use crate::invocation::{InvocationId, Reply};
+use crate::invocation::{Headers, InvocationId, Reply};
 use bytes::Bytes;
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
@@ -24,8 +24,8 @@ pub(super) fn call() -> Call<'static> {
         deadline: UNIX_EPOCH + Duration::from_millis(1_769_791_959_786),
         method: "POST",
         path: "/?x=1",
-        url: "http://localhost/r/echo?x=1",
-        headers: &[],
+        url: "http://localhost/r/echo?x=1".into(),
+        headers: Headers::default(),
         body: &BODY,
     }
 }
