@@ -14,7 +14,7 @@
 
 use super::gather::Gather;
 use super::text::{Ascii, Url, excerpt, rfc3339};
-use super::{Broken, Call, Encoded, Progress, Wire, headers};
+use super::{Broken, Call, Encoded, Progress, Rest, Wire, headers};
 use crate::error::{Error, Result};
 use crate::function::MIB;
 use crate::invocation::Reply;
@@ -25,7 +25,10 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct OneShot {
     used: bool,
     limit: u64,
+    parts_above: usize,
     body: Gather,
+    /// Bytes that were given in parts.
+    passed: u64,
 }
 
 impl Wire for OneShot {
@@ -34,8 +37,13 @@ impl Wire for OneShot {
             return Err(Error::internal("a one-shot sandbox was given a second request"));
         }
         self.used = true;
-        self.limit = call.max_reply;
-        Ok(Encoded { head: Bytes::new(), body: call.body.clone(), close: true, env: environment(call) })
+        (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
+        let close = call.rest == Rest::Nothing;
+        Ok(Encoded { body: call.body.clone(), close, env: environment(call), ..Encoded::default() })
+    }
+
+    fn last(&mut self) -> Encoded {
+        Encoded { close: true, ..Encoded::default() }
     }
 
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
@@ -47,7 +55,7 @@ impl Wire for OneShot {
     }
 
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {
-        if (self.body.len() + piece.len()) as u64 > self.limit {
+        if self.passed + (self.body.len() + piece.len()) as u64 > self.limit {
             self.body.take();
             return Err(Broken(format!(
                 "`default` reply: it is longer than `max_reply`, {} bytes",
@@ -55,7 +63,17 @@ impl Wire for OneShot {
             )));
         }
         self.body.push(piece, 0);
-        Ok(Progress::More(1))
+        let begun = self.passed > 0;
+        if !begun && self.body.len() <= self.parts_above {
+            return Ok(Progress::More(1));
+        }
+        self.passed += self.body.len() as u64;
+        let part = self.body.take();
+        Ok(if begun {
+            Progress::Part(part)
+        } else {
+            Progress::Begun { reply: Reply::ok(part), length: None }
+        })
     }
 
     fn end(&mut self) -> Result<Reply, Broken> {

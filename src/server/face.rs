@@ -32,15 +32,15 @@ impl Face {
 
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: std::fmt::Display,
     {
-        let (Parts { method, uri, headers, .. }, body) = request.into_parts();
+        let (Parts { method, uri, version, headers, .. }, body) = request.into_parts();
         let route = Route::of(uri.path());
         let reads = matches!(method, Method::GET | Method::HEAD);
         match route {
             Route::Function { name, .. } => {
-                let asked = Asked { method: &method, uri: &uri, headers };
+                let asked = Asked { method: &method, uri: &uri, version, headers };
                 invoke::answer(&self.host, name, asked, body).await
             }
             Route::Nothing => reply::error(&nothing(uri.path()), None),

@@ -1,15 +1,14 @@
 //! `ANY /r/<function>`: a request becomes an invocation, its outcome a reply.
 
-use super::reply::{self, Answer};
+use super::reply::{self, Answer, AnswerBody};
 use super::{body, headers, value};
 use crate::error::{Error, Result};
 use crate::function::DEFAULT_NAMESPACE;
-use crate::host::Host;
-use crate::invocation::{Address, Headers, Outcome, Reply, Request};
+use crate::host::{Host, ReplyParts, STREAM_ABOVE, Streamed};
+use crate::invocation::{Address, Headers, Reply, Request};
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode, Uri};
-use http_body_util::Full;
+use http::{Method, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
 use std::borrow::Cow;
 
@@ -22,13 +21,14 @@ const DURATION: HeaderName = HeaderName::from_static("kiln-duration-us");
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
+    pub(super) version: Version,
     pub(super) headers: HeaderMap,
 }
 
 /// Runs it. Whoever drops this future, as hyper does when the caller hangs up, stops the function (`SEEDS.md E10`).
 pub(super) async fn answer<B>(host: &Host, name: &str, asked: Asked<'_>, body: B) -> Answer
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: std::fmt::Display,
 {
     let mut request = Request::new();
@@ -46,9 +46,12 @@ where
     request.path = &path;
     request.url = url(asked.uri, &asked.headers);
     request.headers = Headers::lent(&inward);
-    let outcome = host.call(DEFAULT_NAMESPACE, name, request, body).await;
+    // A reply to HEAD is never read; and HTTP/1.0 couldn't tell that one has broken off.
+    let whole = asked.method == Method::HEAD || asked.version < Version::HTTP_11;
+    let parts_above = if whole { usize::MAX } else { STREAM_ABOVE };
+    let answered = host.stream(DEFAULT_NAMESPACE, name, request, body, parts_above).await;
     drop(inward);
-    finish(outcome, asked.headers)
+    finish(answered, asked.headers)
 }
 
 /// What follows the function's name, the query included, led by `/`.
@@ -69,9 +72,10 @@ fn url<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Address<'a> {
 }
 
 /// The reply of an outcome. It takes the request's header map, whose memory is at hand, for its own.
-fn finish(outcome: Outcome, mut map: HeaderMap) -> Answer {
+fn finish(outcome: Streamed, mut map: HeaderMap) -> Answer {
     map.clear();
-    let answer = outcome.result.and_then(|reply| reply_of(reply, map));
+    let parts = outcome.parts;
+    let answer = outcome.result.and_then(|reply| reply_of(reply, parts, map));
     let mut answer = answer.unwrap_or_else(|error| reply::error(&error, Some(outcome.id)));
     let headers = answer.headers_mut();
     insert(headers, INVOCATION_ID, value::id(outcome.id));
@@ -85,7 +89,7 @@ fn finish(outcome: Outcome, mut map: HeaderMap) -> Answer {
     answer
 }
 
-fn reply_of(reply: Reply, map: HeaderMap) -> Result<Answer> {
+fn reply_of(reply: Reply, parts: Option<ReplyParts>, map: HeaderMap) -> Result<Answer> {
     let status = StatusCode::from_u16(reply.status)
         .ok()
         .filter(|status| !status.is_informational())
@@ -95,7 +99,8 @@ fn reply_of(reply: Reply, map: HeaderMap) -> Result<Answer> {
                 reply.status
             ))
         })?;
-    let mut answer = Response::new(Full::new(reply.body));
+    let body = parts.map_or_else(|| AnswerBody::whole(reply.body), AnswerBody::parts);
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     *answer.headers_mut() = map;
     headers::outward(reply.headers, answer.headers_mut());
@@ -147,15 +152,16 @@ mod tests {
         ])
     }
 
-    fn outcome(result: Result<Reply>) -> Outcome {
+    fn outcome(result: Result<Reply>) -> Streamed {
         let micros = Duration::from_micros;
-        Outcome {
+        Streamed {
             id: InvocationId::new(),
             start: Some(Start::RecreatedPrewarm),
             backend: Some(BackendKind::Docker),
             timings: Timings { wait: micros(12), start: Duration::from_nanos(1999), run: micros(345) },
             phases: crate::invocation::Phases::default(),
             result,
+            parts: None,
         }
     }
 

@@ -4,8 +4,9 @@ mod any;
 mod frame;
 mod http;
 mod json;
+mod parts;
 
-use super::{Broken, Call, Encoded, Progress, Session};
+use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
 use crate::invocation::{Headers, InvocationId, Reply};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(super) fn call() -> Call<'static> {
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
         body: &BODY,
+        rest: Rest::Nothing,
+        parts_above: usize::MAX,
     }
 }
 
@@ -72,6 +75,7 @@ fn feed(session: &mut Session, pieces: impl IntoIterator<Item = Bytes>) -> Verdi
             Ok(Progress::Done { answer, stray }) => {
                 verdict = Verdict::Answer(answer.map_err(|error| error.to_string()), stray);
             }
+            Ok(progress) => panic!("a reply that must be whole is given in parts: {progress:?}"),
             Err(Broken(why)) => return Verdict::Broken(why),
         }
     }
@@ -99,7 +103,7 @@ fn assert_broken(verdict: &Verdict, what: &str) {
     }
 }
 
-/// A written request, head and body together.
+/// A written request, or a part of it, as stdin gets it.
 fn wire(written: &Encoded) -> Vec<u8> {
-    [&written.head[..], &written.body[..]].concat()
+    [&written.head[..], &written.body[..], &written.tail[..]].concat()
 }

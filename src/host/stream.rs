@@ -1,0 +1,288 @@
+//! A reply that is given as it comes: who polls it runs the function, on a task of their own choosing.
+//!
+//! ```text
+//!   poll_part ─► the rest of the invocation (a future) ─► guest
+//!       ▲               │ puts a part down and waits until it is taken
+//!       └───── slot ◄───┘
+//! ```
+//! No task and no channel lies between: while nobody polls, nothing moves, and a guest whose stdout is full stands still.
+//! Only a reader who takes nothing for [`STALL`] is looked for, by a task that does nothing else: it would keep the sandbox.
+
+use super::Shared;
+use super::invoke::Asked;
+use super::running::{Answered, Next, Ongoing};
+use super::upload::Upload;
+use crate::error::{Error, ErrorKind, Result};
+use crate::function::{BackendKind, Function};
+use crate::invocation::{InvocationId, Outcome, Phases, Reply, Request, Start, Timings};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// How long a reader may take nothing of a reply before its function is stopped: this long at least, twice at most.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How an invocation was answered whose reply may come in parts.
+#[derive(Debug)]
+pub struct Streamed {
+    /// The invocation's id.
+    pub id: InvocationId,
+    /// How it got its sandbox; `None` if it never had one.
+    pub start: Option<Start>,
+    /// What runs it; `None` if there is no such function.
+    pub backend: Option<BackendKind>,
+    /// Where the time went until the reply was there, or had begun.
+    pub timings: Timings,
+    /// What its sandbox's start was made of, whoever it was started for.
+    pub phases: Phases,
+    /// The reply, or why there is none. Of one that comes in parts, `body` is empty.
+    pub result: Result<Reply>,
+    /// The body of a reply that comes in parts.
+    pub parts: Option<ReplyParts>,
+}
+
+/// The body of a reply that has begun.
+///
+/// It holds the invocation's sandbox until its end. Dropped before that, it stops the function, and the sandbox is
+/// removed (`SEEDS.md E10`). The function's time limit goes on while the function is waited for, not between two polls;
+/// one that isn't polled for 30 to 60 seconds is ended with an error.
+pub struct ReplyParts {
+    inner: Arc<Inner>,
+    guard: AbortHandle,
+    length: Option<u64>,
+}
+
+struct Inner {
+    driven: Mutex<Driven>,
+    slot: Arc<Slot>,
+}
+
+struct Driven {
+    /// The rest of the invocation; `None` when that is over.
+    rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// When a part was last taken.
+    taken: Instant,
+}
+
+/// Where a part lies until it is taken.
+#[derive(Default)]
+struct Slot(Mutex<Laid>);
+
+#[derive(Default)]
+struct Laid {
+    part: Option<Result<Bytes>>,
+    /// Whether the reader is waited for.
+    readers_turn: bool,
+    /// Why it is waited for no longer.
+    cut: Option<Error>,
+}
+
+impl Slot {
+    /// Lays a part down and waits until the next is asked for.
+    async fn put(&self, part: Result<Bytes>) -> Result<()> {
+        {
+            let mut laid = self.0.lock();
+            (laid.part, laid.readers_turn) = (Some(part), true);
+        }
+        // Whoever takes the part polls again.
+        poll_fn(|_| {
+            let mut laid = self.0.lock();
+            if let Some(error) = laid.cut.take() {
+                laid.readers_turn = false;
+                return Poll::Ready(Err(error));
+            }
+            if laid.part.is_some() {
+                return Poll::Pending;
+            }
+            laid.readers_turn = false;
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
+impl ReplyParts {
+    fn new(
+        host: Arc<Shared>,
+        function: Option<Arc<Function>>,
+        outcome: Outcome,
+        (first, length): (Bytes, Option<u64>),
+        ongoing: Ongoing,
+    ) -> Self {
+        let slot = Arc::new(Slot::default());
+        let (runtime, stopping) = (host.runtime.clone(), host.stopping.clone());
+        let rest = Box::pin(rest(host, function, outcome, first, ongoing, slot.clone()));
+        let driven = Mutex::new(Driven { rest: Some(rest), taken: Instant::now() });
+        let inner = Arc::new(Inner { driven, slot });
+        let guard = runtime.spawn(guard(Arc::downgrade(&inner), stopping)).abort_handle();
+        Self { inner, guard, length }
+    }
+
+    /// How long the body is in all, where the function has said so.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The next part, never empty; `None` at the end. After an error there is no more, and what came isn't the reply.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let mut driven = self.inner.driven.lock();
+        let over = match driven.rest.as_mut() {
+            Some(rest) => rest.as_mut().poll(cx).is_ready(),
+            None => true,
+        };
+        if over {
+            driven.rest = None;
+        }
+        let part = self.inner.slot.0.lock().part.take();
+        match part {
+            Some(part) => {
+                driven.taken = Instant::now();
+                Poll::Ready(Some(part))
+            }
+            None if over => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// As [`ReplyParts::poll_part`].
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        poll_fn(|cx| self.poll_part(cx)).await
+    }
+}
+
+impl Drop for ReplyParts {
+    fn drop(&mut self) {
+        self.guard.abort();
+        let rest = self.inner.driven.lock().rest.take();
+        drop(rest);
+    }
+}
+
+impl fmt::Debug for ReplyParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyParts").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// An invocation from the beginning of its reply to its end.
+async fn rest(
+    host: Arc<Shared>,
+    function: Option<Arc<Function>>,
+    mut outcome: Outcome,
+    mut part: Bytes,
+    mut ongoing: Ongoing,
+    slot: Arc<Slot>,
+) {
+    let last = loop {
+        if !part.is_empty()
+            && let Err(error) = slot.put(Ok(part)).await
+        {
+            ongoing.cut();
+            break Err(error);
+        }
+        match ongoing.next(&mut outcome.timings).await {
+            Next::Part(next) => part = next,
+            Next::Ended(last) => break last,
+        }
+    };
+    // The sandbox is free: what is left is between this and the reader.
+    drop(ongoing);
+    if let Err(error) = &last {
+        outcome.result = Err(error.clone());
+    }
+    host.tell(function.as_deref(), &outcome);
+    drop(host);
+    if !last.as_ref().is_ok_and(Bytes::is_empty) {
+        // A reader that is gone by now has missed nothing that anybody waits for.
+        let _ = slot.put(last).await;
+    }
+}
+
+/// Ends a reply whose reader takes nothing of it, or whose host stops.
+async fn guard(inner: Weak<Inner>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let stopped = tokio::select! {
+            () = tokio::time::sleep(STALL) => false,
+            stopped = stopping.wait_for(|stopped| *stopped) => stopped.is_ok(),
+        };
+        let Some(inner) = inner.upgrade() else { return };
+        // One that is being polled isn't stalled, and sees for itself that the host stops.
+        if let Some(mut driven) = inner.driven.try_lock()
+            && (stopped || driven.taken.elapsed() >= STALL)
+        {
+            let error = if stopped {
+                Error::unavailable("the host stopped while the request ran")
+            } else {
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("the reply was not read for {} s: read it to its end", STALL.as_secs()),
+                )
+            };
+            inner.cut(&mut driven, error);
+        }
+        if stopped {
+            return;
+        }
+    }
+}
+
+impl Inner {
+    /// Ends what waits for its reader.
+    fn cut(&self, driven: &mut Driven, error: Error) {
+        {
+            let mut laid = self.slot.0.lock();
+            if !laid.readers_turn {
+                return;
+            }
+            laid.cut = Some(error);
+        }
+        // Nobody polls it now. It releases its sandbox and lays the error down, and has nothing else to wait for.
+        if let Some(rest) = driven.rest.as_mut()
+            && rest.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        {
+            driven.rest = None;
+        }
+    }
+}
+
+impl Shared {
+    /// Runs one invocation whose body may still be coming, and whose reply may come in parts.
+    pub(super) async fn stream(
+        self: &Arc<Self>,
+        namespace: &str,
+        name: &str,
+        request: Request<'_>,
+        upload: Upload,
+        parts_above: usize,
+    ) -> Streamed {
+        let asked = self.ask(namespace, name, &request, upload, parts_above).await;
+        let Asked { function, mut outcome, answer } = asked;
+        let (id, start, backend) = (outcome.id, outcome.start, outcome.backend);
+        let (timings, phases) = (outcome.timings, outcome.phases);
+        let (result, parts) = match answer {
+            Ok(Answered::Begun { mut reply, length, ongoing }) => {
+                let first = (std::mem::take(&mut reply.body), length);
+                outcome.result = Ok(reply.clone());
+                let head = reply;
+                (Ok(head), Some(ReplyParts::new(self.clone(), function, outcome, first, ongoing)))
+            }
+            answer => {
+                outcome.result = answer.and_then(|answered| match answered {
+                    Answered::Whole(reply) => Ok(reply),
+                    Answered::Begun { .. } => Err(Error::internal("a reply has begun twice")),
+                });
+                self.tell(function.as_deref(), &outcome);
+                (outcome.result, None)
+            }
+        };
+        Streamed { id, start, backend, timings, phases, result, parts }
+    }
+}
