@@ -12,7 +12,7 @@
 use super::fields::{self, Headers, Text};
 use super::gather::Gather;
 use super::text::{Ascii, epoch_millis, excerpt, put, put_json};
-use super::{Broken, Call, Encoded, Progress, Rest, Wire, headers, json};
+use super::{Broken, Call, Encoded, Progress, Wire, headers, json};
 use crate::error::{Error, Result};
 use crate::invocation::Reply;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -76,8 +76,7 @@ impl Wire for Frame {
                 u16::MAX
             )));
         };
-        let rest = if let Rest::Bytes(rest) = call.rest { rest } else { 0 };
-        let body = rest.saturating_add(call.body.len() as u64);
+        let body = call.length();
         let Ok(len) = u32::try_from(body.saturating_add(meta as u64)) else {
             return Err(Error::invalid(format!(
                 "the body has {body} bytes: format `frame` carries at most 4 GiB with its metadata"

@@ -8,16 +8,13 @@
 use super::chunked::Chunked;
 use super::gather::Gather;
 use super::text::{Ascii, Name, Target, Url, excerpt, is_white, put, rfc3339};
-use super::{Broken, Call, Encoded, HEAD_LIMIT, Progress, Rest, Wire, headers};
+use super::{Broken, Call, Encoded, HEAD_LIMIT, Progress, Wire, headers};
 use crate::error::Result;
 use crate::invocation::Reply;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Headers that one reply may have.
 const MAX_HEADERS: usize = 128;
-
-/// What ends a chunk.
-const CRLF: Bytes = Bytes::from_static(b"\r\n");
 
 /// Bytes of a head up to which each new piece has it parsed again.
 const SHORT_HEAD: usize = 4 << 10;
@@ -27,8 +24,6 @@ const SHORT_HEAD: usize = 4 << 10;
 pub(super) struct Http {
     limit: u64,
     parts_above: usize,
-    /// Whether the request's body is written in chunks.
-    chunks: bool,
     /// Whether the request was `HEAD`.
     to_head: bool,
     /// The head so far, where it came in more than one piece.
@@ -55,16 +50,15 @@ enum Framing {
 impl Wire for Http {
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
         scratch.reserve(512);
-        put(scratch, format_args!("{} {} HTTP/1.1\r\nHost: localhost\r\n", call.method, Target(call),));
-        self.chunks = call.rest == Rest::Unknown;
-        let length = call.body.len() as u64;
-        match call.rest {
-            Rest::Nothing => put(scratch, format_args!("Content-Length: {length}\r\n")),
-            Rest::Bytes(rest) => {
-                put(scratch, format_args!("Content-Length: {}\r\n", length.saturating_add(rest)))
-            }
-            Rest::Unknown => scratch.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        }
+        put(
+            scratch,
+            format_args!(
+                "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n",
+                call.method,
+                Target(call),
+                call.length()
+            ),
+        );
         if let Some(value) = headers::content_type(call.headers) {
             put(scratch, format_args!("Content-Type: {value}\r\n"));
         }
@@ -87,29 +81,7 @@ impl Wire for Http {
         );
         (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
         self.to_head = call.method == "HEAD";
-        let mut tail = Bytes::new();
-        if self.chunks && !call.body.is_empty() {
-            put(scratch, format_args!("{length:x}\r\n"));
-            tail = CRLF;
-        }
-        Ok(Encoded { head: scratch.split().freeze(), body: call.body.clone(), tail, ..Encoded::default() })
-    }
-
-    fn part(&mut self, bytes: Bytes) -> Encoded {
-        if !self.chunks {
-            return Encoded { body: bytes, ..Encoded::default() };
-        }
-        Encoded {
-            head: format!("{:x}\r\n", bytes.len()).into(),
-            body: bytes,
-            tail: CRLF,
-            ..Encoded::default()
-        }
-    }
-
-    fn last(&mut self) -> Encoded {
-        let head = if self.chunks { Bytes::from_static(b"0\r\n\r\n") } else { Bytes::new() };
-        Encoded { head, ..Encoded::default() }
+        Ok(Encoded { head: scratch.split().freeze(), body: call.body.clone(), ..Encoded::default() })
     }
 
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {

@@ -71,6 +71,14 @@ pub struct Call<'a> {
     pub parts_above: usize,
 }
 
+impl Call<'_> {
+    /// The body's length, as far as it is known.
+    fn length(&self) -> u64 {
+        let rest = if let Rest::Bytes(rest) = self.rest { rest } else { 0 };
+        rest.saturating_add(self.body.len() as u64)
+    }
+}
+
 /// What of a request's body is still to come when the request is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rest {
@@ -83,12 +91,12 @@ pub enum Rest {
     Unknown,
 }
 
-/// Whether a format can begin to write a request before its body is there: `json` can't, and `frame` only where the
-/// body's length is known, since it is written in front.
+/// Whether a format can begin to write a request before its body is there: `json` can't, and `http` and `frame` only
+/// where the body's length is known. Both write it in front; functions in the wild read no chunks.
 pub const fn can_begin(format: Format, rest: Rest) -> bool {
     match (format, rest) {
-        (_, Rest::Nothing) | (Format::Default | Format::Http, _) | (Format::Frame, Rest::Bytes(_)) => true,
-        (Format::Frame, Rest::Unknown) | (Format::Json, _) => false,
+        (_, Rest::Nothing) | (Format::Default, _) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
+        (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json, _) => false,
     }
 }
 
@@ -99,8 +107,6 @@ pub struct Encoded {
     pub head: Bytes,
     /// What goes after it; may be empty.
     pub body: Bytes,
-    /// What goes after that: the end of a chunk. Most often empty.
-    pub tail: Bytes,
     /// Whether stdin ends after that: one-shot functions, once their body is whole.
     pub close: bool,
     /// Environment of this one process: one-shot functions only (`SEEDS.md E3`).

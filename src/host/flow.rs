@@ -168,7 +168,7 @@ enum Moved {
 
 /// Queues bytes for a sandbox's stdin.
 pub(super) fn write(stdio: &mut dyn Stdio, written: Encoded) {
-    for bytes in [written.head, written.body, written.tail] {
+    for bytes in [written.head, written.body] {
         if !bytes.is_empty() {
             stdio.write(bytes);
         }

@@ -216,12 +216,7 @@ impl Host {
         self.shared.invoke(namespace, name, Request::from(&invocation), body).await
     }
 
-    /// As [`Host::invoke_in`], with a request that is lent: none of it is copied but what its format writes.
-    pub async fn call(&self, namespace: &str, name: &str, request: Request<'_>, body: Bytes) -> Outcome {
-        self.shared.invoke(namespace, name, request, body).await
-    }
-
-    /// As [`Host::call`], for bodies too long to be held: the request's may still be coming, and a reply's that is longer
+    /// As [`Host::invoke_in`], with a request that is lent and bodies too long to be held: the request's may still be coming, and a reply's that is longer
     /// than `parts_above` is given in parts as the function writes it. In both directions a part is asked for when the one
     /// before it has gone; `max_body` and `max_reply` hold for all of them together. [`STREAM_ABOVE`] is a good figure.
     ///

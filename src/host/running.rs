@@ -273,7 +273,10 @@ impl Running {
         };
         outcome.timings.run = host.now().since(began);
         match came {
-            Ok(Step::Begun { reply, length }) => Ok(Answered::Begun { reply, length, ongoing }),
+            Ok(Step::Begun { reply, length }) => {
+                ongoing.flow.hold();
+                Ok(Answered::Begun { reply, length, ongoing })
+            }
             came => ongoing.close(came).await.map(Answered::Whole),
         }
     }

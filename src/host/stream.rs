@@ -30,6 +30,9 @@ use tokio::time::Instant;
 /// How long a reader may take nothing of a reply before its function is stopped: this long at least, twice at most.
 const STALL: Duration = Duration::from_secs(30);
 
+/// How long until a reply of a host that stops is looked at again.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// How an invocation was answered whose reply may come in parts.
 #[derive(Debug)]
 pub struct Streamed {
@@ -79,33 +82,33 @@ struct Slot(Mutex<Laid>);
 #[derive(Default)]
 struct Laid {
     part: Option<Result<Bytes>>,
-    /// Whether the reader is waited for.
-    readers_turn: bool,
-    /// Why it is waited for no longer.
+    /// Whether the function is waited for, and not the reader.
+    functions_turn: bool,
+    /// Why the reader is waited for no longer.
     cut: Option<Error>,
 }
 
 impl Slot {
+    /// The reader has asked for more.
+    fn go_on(&self) -> Result<()> {
+        let mut laid = self.0.lock();
+        laid.functions_turn = true;
+        laid.cut.take().map_or(Ok(()), Err)
+    }
+
     /// Lays a part down and waits until the next is asked for.
     async fn put(&self, part: Result<Bytes>) -> Result<()> {
         {
             let mut laid = self.0.lock();
-            (laid.part, laid.readers_turn) = (Some(part), true);
+            (laid.part, laid.functions_turn) = (Some(part), false);
         }
         // Whoever takes the part polls again.
         poll_fn(|_| {
-            let mut laid = self.0.lock();
-            if let Some(error) = laid.cut.take() {
-                laid.readers_turn = false;
-                return Poll::Ready(Err(error));
-            }
-            if laid.part.is_some() {
-                return Poll::Pending;
-            }
-            laid.readers_turn = false;
-            Poll::Ready(Ok(()))
+            let laid = self.0.lock();
+            if laid.part.is_some() && laid.cut.is_none() { Poll::Pending } else { Poll::Ready(()) }
         })
-        .await
+        .await;
+        self.go_on()
     }
 }
 
@@ -182,9 +185,8 @@ async fn rest(
     slot: Arc<Slot>,
 ) {
     let last = loop {
-        if !part.is_empty()
-            && let Err(error) = slot.put(Ok(part)).await
-        {
+        let asked = if part.is_empty() { slot.go_on() } else { slot.put(Ok(part)).await };
+        if let Err(error) = asked {
             ongoing.cut();
             break Err(error);
         }
@@ -208,11 +210,17 @@ async fn rest(
 
 /// Ends a reply whose reader takes nothing of it, or whose host stops.
 async fn guard(inner: Weak<Inner>, mut stopping: watch::Receiver<bool>) {
+    let mut stopped = false;
     loop {
-        let stopped = tokio::select! {
-            () = tokio::time::sleep(STALL) => false,
-            stopped = stopping.wait_for(|stopped| *stopped) => stopped.is_ok(),
-        };
+        if stopped {
+            // It may have been polled just now.
+            tokio::time::sleep(AGAIN).await;
+        } else {
+            tokio::select! {
+                () = tokio::time::sleep(STALL) => {}
+                Ok(_) = stopping.wait_for(|stopped| *stopped) => stopped = true,
+            }
+        }
         let Some(inner) = inner.upgrade() else { return };
         // One that is being polled isn't stalled, and sees for itself that the host stops.
         if let Some(mut driven) = inner.driven.try_lock()
@@ -228,9 +236,6 @@ async fn guard(inner: Weak<Inner>, mut stopping: watch::Receiver<bool>) {
             };
             inner.cut(&mut driven, error);
         }
-        if stopped {
-            return;
-        }
     }
 }
 
@@ -239,7 +244,7 @@ impl Inner {
     fn cut(&self, driven: &mut Driven, error: Error) {
         {
             let mut laid = self.slot.0.lock();
-            if !laid.readers_turn {
+            if laid.functions_turn {
                 return;
             }
             laid.cut = Some(error);

@@ -182,30 +182,27 @@ pub fn http_echo(length: u64) -> String {
     ))
 }
 
-/// Format `http`: takes each request's body for chunks, and answers with the same chunks while it reads them.
-pub fn http_echo_chunked() -> String {
+/// Format `http`: takes each request's body for one of `length` bytes, and answers with it in chunks while it reads it.
+pub fn http_echo_chunked(length: u64) -> String {
     let reply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // A chunk of 0x1000 bytes, its end and the next one's size, or the last's, are at 256.
+    let chunks = length / 0x1000;
+    assert_eq!(length % 0x1000, 0);
     module(&format!(
         r#"{COPY}
            (data (i32.const 16) "{}")
-           (func (export "_start") (local $at i32) (local $end i32) (local $last i64)
+           (data (i32.const 256) "1000\r\n\r\n0\r\n\r\n")
+           (func (export "_start") (local $chunks i32)
              (loop $request
                (if (i32.eqz (call $head)) (then (return)))
                (call $say (i32.const 1) (i32.const 16) (i32.const {}))
-               (local.set $last (i64.const 0))
+               (local.set $chunks (i32.const {chunks}))
                (loop $more
-                 (local.set $end (i32.add (i32.const 1024) (call $hear)))
-                 (if (i32.eq (local.get $end) (i32.const 1024)) (then (return)))
-                 (call $say (i32.const 1) (i32.const 1024) (i32.sub (local.get $end) (i32.const 1024)))
-                 ;; The last seven bytes, which are CR LF 0 CR LF CR LF at the end.
-                 (local.set $at (select (i32.sub (local.get $end) (i32.const 7)) (i32.const 1024)
-                   (i32.gt_u (local.get $end) (i32.const 1031))))
-                 (loop $byte
-                   (local.set $last (i64.and (i64.const 0xffffffffffffff)
-                     (i64.or (i64.shl (local.get $last) (i64.const 8)) (i64.load8_u (local.get $at)))))
-                   (local.set $at (i32.add (local.get $at) (i32.const 1)))
-                   (br_if $byte (i32.lt_u (local.get $at) (local.get $end))))
-                 (br_if $more (i64.ne (local.get $last) (i64.const 0x0d0a300d0a0d0a))))
+                 (call $say (i32.const 1) (i32.const 256) (i32.const 6))
+                 (call $copy (i32.const 0x1000))
+                 (call $say (i32.const 1) (i32.const 260) (i32.const 2))
+                 (br_if $more (local.tee $chunks (i32.sub (local.get $chunks) (i32.const 1)))))
+               (call $say (i32.const 1) (i32.const 264) (i32.const 5))
                (br $request)))"#,
         reply.replace("\r\n", "\\r\\n"),
         reply.len()
