@@ -53,9 +53,14 @@ impl Flow {
         Self { source: upload.source.take(), due, taken, most: max_body, held, limit: None }
     }
 
-    /// From now on the function is waited for so long.
+    /// From now on the function is waited for so long, unless that was said before.
     pub(super) fn limit(&mut self, limit: Duration) {
-        self.limit = Some(Limit::new(limit));
+        self.limit.get_or_insert_with(|| Limit::new(limit));
+    }
+
+    /// Whether all of the request has been written.
+    pub(super) fn is_sent(&self) -> bool {
+        self.source.is_none()
     }
 
     /// Bytes of a reply that may be held: no more are asked for at once.

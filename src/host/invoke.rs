@@ -8,8 +8,9 @@
 //! while the function runs leaves a poisoned sandbox that is removed ([`Running`], `SEEDS.md E10`).
 
 use super::Shared;
+use super::ongoing::Answered;
 use super::registry::Revised;
-use super::running::{Answered, Running};
+use super::running::Running;
 use super::state::{Grant, Refused, Work};
 use super::upload::Upload;
 use super::within::{GivenUp, after, within};

@@ -10,6 +10,8 @@ mod flow;
 mod invoke;
 mod limit;
 mod memory;
+mod ongoing;
+mod parts;
 mod registry;
 mod running;
 mod sandbox;
@@ -21,7 +23,8 @@ mod within;
 mod work;
 
 pub use builder::HostBuilder;
-pub use stream::{ReplyParts, Streamed};
+pub use parts::ReplyParts;
+pub use stream::Streamed;
 pub use upload::{BodySource, Upload};
 
 use crate::backend::Backend;
@@ -31,7 +34,6 @@ use crate::invocation::{Invocation, Outcome, Request};
 use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use registry::{Registry, Revised};
 use state::State;

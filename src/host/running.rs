@@ -4,120 +4,30 @@
 //! E10`).
 
 use super::Shared;
-use super::exchange::{self, Step, Verdict, is_fit};
+use super::exchange::{self, is_fit};
 use super::flow::Flow;
 use super::invoke::Waiting;
+use super::ongoing::{Answered, Ongoing};
 use super::sandbox::Life;
 use super::state::{Run, Work};
 use super::upload::Upload;
-use super::within::{GivenUp, after, never, within};
+use super::within::{GivenUp, after, within};
 use super::work::with_tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Call;
-use crate::invocation::{Outcome, Reply, Request, Start, Timings};
+use crate::invocation::{Outcome, Request, Start};
 use crate::pool::{Fate, JobId, SandboxId, Time};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
-
-/// What comes of a run.
-pub(super) enum Answered {
-    /// All of the reply.
-    Whole(Reply),
-    /// One that is too long to be held has begun.
-    Begun { reply: Reply, length: Option<u64>, ongoing: Ongoing },
-}
-
-/// A run whose reply is being read.
-pub(super) struct Ongoing {
-    running: Running,
-    flow: Flow,
-    began: Time,
-    limit: Duration,
-}
-
-/// The next of a reply that has begun.
-pub(super) enum Next {
-    Part(Bytes),
-    /// What was left of it, or why there is no more.
-    Ended(Result<Bytes>),
-}
-
-impl Ongoing {
-    /// The whole reply, within the function's time limit.
-    async fn whole(&mut self) -> Result<Step, GivenUp> {
-        let end = after(self.limit);
-        self.until(end).await
-    }
-
-    /// The reply or a part of it; the flow looks at the time.
-    async fn reply(&mut self) -> Result<Step, GivenUp> {
-        match self.until(never()).await {
-            Ok(Step::TimedOut) => Err(GivenUp::TimedOut),
-            came => came,
-        }
-    }
-
-    async fn until(&mut self, end: Instant) -> Result<Step, GivenUp> {
-        let Running { host, life: Some(life), .. } = &mut self.running else {
-            return Ok(Verdict::poisoned(Err(Error::internal("the sandbox was lost"))).into());
-        };
-        let format = life.revised.function.format;
-        let reply = exchange::reply(life.sandbox.as_mut(), &mut life.session, format, &mut self.flow);
-        within(end, &host.stopping, reply).await
-    }
-
-    /// Waits for the next part. The function's time goes on only meanwhile.
-    pub(super) async fn next(&mut self, timings: &mut Timings) -> Next {
-        let came = self.reply().await;
-        self.flow.hold();
-        timings.run = self.running.host.now().since(self.began);
-        match came {
-            Ok(Step::Part(part)) => Next::Part(part),
-            came => Next::Ended(self.close(came).await.map(|reply| reply.body)),
-        }
-    }
-
-    /// Gives the sandbox back, or ends it, and says what came of the request.
-    async fn close(&mut self, came: Result<Step, GivenUp>) -> Result<Reply> {
-        let Some(life) = self.running.life.as_mut() else {
-            return Err(Error::internal("the sandbox was lost"));
-        };
-        let given_up = match came {
-            Ok(Step::Ended(Verdict { answer, clean })) => {
-                let answer = answer.map_err(|error| with_tail(error, &life.logs));
-                let clean = clean && exchange::rest(life.sandbox.as_mut(), &mut life.session).await;
-                self.running.release(if clean { Fate::Keep } else { Fate::Poisoned });
-                return answer;
-            }
-            Ok(Step::Begun { .. } | Step::Part(_)) => {
-                self.cut();
-                return Err(Error::internal("a reply came in parts that had to be whole"));
-            }
-            Ok(Step::TimedOut) => GivenUp::TimedOut,
-            Err(given_up) => given_up,
-        };
-        let logs = life.logs.clone();
-        self.running.end(given_up).await;
-        let message = format!("the function did not answer within its time limit of {:?}", self.limit);
-        Err(with_tail(self.running.host.given_up(given_up, message), &logs))
-    }
-
-    /// Nobody wants the rest of it: its sandbox goes (`SEEDS.md E10`).
-    pub(super) fn cut(&mut self) {
-        self.running.release(Fate::Poisoned);
-    }
-}
 
 /// A job that has its sandbox. Dropped before it is released, the sandbox is poisoned and removed.
 pub(super) struct Running {
-    host: Arc<Shared>,
+    pub(super) host: Arc<Shared>,
     job: JobId,
     sandbox: SandboxId,
     start: Start,
-    life: Option<Box<Life>>,
+    pub(super) life: Option<Box<Life>>,
     granted: Time,
 }
 
@@ -251,6 +161,7 @@ impl Running {
         }
         let format = function.format;
         let mut flow = Flow::new(upload, host.max_body, parts_above);
+        let in_one = parts_above == usize::MAX && flow.is_sent();
         exchange::send(life.sandbox.as_mut(), written);
         let mut came = None;
         if initialises {
@@ -262,27 +173,18 @@ impl Running {
         }
         let began = host.now();
         outcome.timings.start += began.since(self.granted);
-        let mut ongoing = Ongoing { running: self, flow, began, limit };
+        let mut ongoing = Ongoing::new(self, flow, began, limit);
         let came = match came {
             Some(came) => came,
-            None if parts_above == usize::MAX => ongoing.whole().await,
-            None => {
-                ongoing.flow.limit(limit);
-                ongoing.reply().await
-            }
+            None if in_one => ongoing.whole().await,
+            None => ongoing.begin().await,
         };
         outcome.timings.run = host.now().since(began);
-        match came {
-            Ok(Step::Begun { reply, length }) => {
-                ongoing.flow.hold();
-                Ok(Answered::Begun { reply, length, ongoing })
-            }
-            came => ongoing.close(came).await.map(Answered::Whole),
-        }
+        ongoing.answered(came).await
     }
 
     /// Gives the sandbox back.
-    fn release(&mut self, fate: Fate) {
+    pub(super) fn release(&mut self, fate: Fate) {
         let Some(life) = self.life.take() else { return };
         let (job, sandbox, held) = (self.job, self.sandbox, life.held());
         self.host.event(|state, now| {
@@ -293,7 +195,7 @@ impl Running {
 
     /// Ends a sandbox whose time is over, and where that takes a while, waits until it is gone: the caller is told
     /// that it is.
-    async fn end(&mut self, given_up: GivenUp) {
+    pub(super) async fn end(&mut self, given_up: GivenUp) {
         const A_WHILE: Duration = Duration::from_secs(5);
         let Some(life) = self.life.take() else { return };
         let (job, sandbox, held) = (self.job, self.sandbox, life.held());
@@ -322,7 +224,7 @@ impl Drop for Running {
 }
 
 impl Shared {
-    fn given_up(&self, given_up: GivenUp, message: String) -> Error {
+    pub(super) fn given_up(&self, given_up: GivenUp, message: String) -> Error {
         match given_up {
             GivenUp::TimedOut => Error::new(ErrorKind::TimedOut, message),
             GivenUp::Stopped => Error::unavailable("the host stopped while the request ran"),

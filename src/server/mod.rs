@@ -1,4 +1,4 @@
-//! The HTTP face: requests in, [`Host::invoke`], replies out.
+//! The HTTP face: requests in, [`Host::stream`], replies out.
 //!
 //! | path | answer |
 //! | --- | --- |
@@ -22,6 +22,9 @@
 //! server.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
 //! # Ok(()) }
 //! ```
+//!
+//! A body above [`STREAM_ABOVE`](crate::host::STREAM_ABOVE) goes through as it comes, in both directions; what is said of a
+//! reply's time is then what it took until it began. One that fails after that ends its connection, or its HTTP/2 stream.
 //!
 //! Nothing here asks who calls: whoever reaches the address may call every function and see the names of all. Bind it
 //! to where only the callers are, or put a proxy before it.
