@@ -17,7 +17,7 @@ pub(super) enum Answered {
     /// All of the reply.
     Whole(Reply),
     /// One that is too long to be held has begun.
-    Begun { reply: Reply, length: Option<u64>, ongoing: Ongoing },
+    Begun { reply: Reply, length: Option<u64>, ongoing: Box<Ongoing> },
 }
 
 /// A run whose reply is being read.
@@ -59,7 +59,7 @@ impl Ongoing {
                 // One that began before its function said that it is ready has no limit yet.
                 self.flow.limit(self.limit);
                 self.flow.hold();
-                Ok(Answered::Begun { reply, length, ongoing: self })
+                Ok(Answered::Begun { reply, length, ongoing: Box::new(self) })
             }
             came => self.close(came).await.map(Answered::Whole),
         }

@@ -97,7 +97,7 @@ impl ReplyParts {
         function: Option<Arc<Function>>,
         outcome: Outcome,
         (first, length): (Bytes, Option<u64>),
-        ongoing: Ongoing,
+        ongoing: Box<Ongoing>,
     ) -> Self {
         let slot = Arc::new(Slot::default());
         let (runtime, stopping) = (host.runtime.clone(), host.stopping.clone());
@@ -160,7 +160,7 @@ async fn rest(
     function: Option<Arc<Function>>,
     mut outcome: Outcome,
     mut part: Bytes,
-    mut ongoing: Ongoing,
+    mut ongoing: Box<Ongoing>,
     slot: Arc<Slot>,
 ) {
     let last = loop {
