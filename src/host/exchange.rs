@@ -114,8 +114,14 @@ async fn step(
 ) -> Option<Step> {
     let piece = match poll_fn(|cx| flow.poll(sandbox, session, cx)).await {
         Came::Piece(Some(piece)) => piece,
-        Came::Piece(None) => return Some(ended(sandbox, session, format).await.into()),
-        Came::Lost(error) => return Some(Verdict::poisoned(Err(why(sandbox, error).await)).into()),
+        Came::Piece(None) => {
+            let ended = flow.within(ended(sandbox, session, format)).await;
+            return Some(ended.map_or(Step::TimedOut, Step::Ended));
+        }
+        Came::Lost(error) => {
+            let why = flow.within(why(sandbox, error)).await;
+            return Some(why.map_or(Step::TimedOut, |why| Verdict::poisoned(Err(why)).into()));
+        }
         Came::Refused(error) => return Some(Verdict::poisoned(Err(error)).into()),
         Came::TimedOut => return Some(Step::TimedOut),
     };

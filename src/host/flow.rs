@@ -68,6 +68,14 @@ impl Flow {
         self.held
     }
 
+    /// Awaits what a function that writes no more has yet to tell, within its time; `None` if that is over.
+    pub(super) async fn within<T>(&mut self, told: impl Future<Output = T>) -> Option<T> {
+        match &self.limit {
+            Some(limit) => tokio::time::timeout(limit.left(), told).await.ok(),
+            None => Some(told.await),
+        }
+    }
+
     /// Until it is polled again, somebody else is waited for.
     pub(super) fn hold(&mut self) {
         if let Some(limit) = &mut self.limit {

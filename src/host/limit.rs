@@ -38,6 +38,11 @@ impl Limit {
         }
     }
 
+    /// What is left of it.
+    pub(super) fn left(&self) -> Duration {
+        self.left.saturating_sub(self.since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
     /// Ready when it is over. Never while it is held.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else { return Poll::Pending };
@@ -64,11 +69,13 @@ mod tests {
         assert!(!limit.go_on());
         limit.hold();
         tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(limit.left(), Duration::from_secs(4));
         assert!(poll_fn(|cx| Poll::Ready(limit.poll(cx))).await.is_pending(), "it is held");
         assert!(!limit.go_on());
         let began = Instant::now();
         poll_fn(|cx| limit.poll(cx)).await;
         assert_eq!(began.elapsed(), Duration::from_secs(4));
+        assert_eq!(limit.left(), Duration::ZERO);
         assert!(limit.go_on());
     }
 }
