@@ -1,5 +1,9 @@
 //! One request, its outcome, and how long each part of it took.
 
+mod lent;
+
+pub use lent::{Address, Headers, Request};
+
 use crate::error::Error;
 use crate::function::BackendKind;
 use bytes::Bytes;

@@ -151,6 +151,12 @@ pub trait Stdio: Send {
     /// Ends stdin after what is queued.
     fn close(&mut self);
 
+    /// Bytes that were given to `write` and haven't left yet: how a long body knows when to wait. A backend that always
+    /// says 0 has them queue without a limit.
+    fn queued(&self) -> usize {
+        0
+    }
+
     /// The next piece of stdout, never empty; `None` at its end. An error is the transport's, not the function's.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>>;
 

@@ -36,13 +36,15 @@ pub(super) struct Chunked {
     place: Place,
     /// Bytes of extensions and trailers.
     extra: usize,
+    /// Bytes of data.
+    have: u64,
     limit: u64,
 }
 
 impl Chunked {
     /// A body of at most `limit` bytes.
     pub(super) fn new(limit: u64) -> Self {
-        Self { place: Place::Size { size: 0, digits: 0 }, extra: 0, limit }
+        Self { place: Place::Size { size: 0, digits: 0 }, extra: 0, have: 0, limit }
     }
 
     /// Reads what `piece` has of the body into `body`. `None` when it is whole; else the bytes that are surely missing.
@@ -51,6 +53,7 @@ impl Chunked {
             if let Place::Data { missing } = self.place {
                 let count = usize::try_from(missing).unwrap_or(usize::MAX).min(piece.len());
                 body.push(piece.split_to(count), 0);
+                self.have += count as u64;
                 let missing = missing - count as u64;
                 if missing > 0 {
                     self.place = Place::Data { missing };
@@ -60,14 +63,14 @@ impl Chunked {
             }
             let Some(&byte) = piece.first() else { return Ok(Some(1)) };
             piece.advance(1);
-            if self.step(byte, body.len() as u64)? {
+            if self.step(byte)? {
                 return Ok(None);
             }
         }
     }
 
-    /// Takes a byte that isn't data; whether it is the body's last. `have` bytes of data have been read.
-    fn step(&mut self, byte: u8, have: u64) -> Result<bool, String> {
+    /// Takes a byte that isn't data; whether it is the body's last.
+    fn step(&mut self, byte: u8) -> Result<bool, String> {
         use Place::{Data, DataCr, DataLf, EndLf, Extension, Size, SizeLf, Trailer, TrailerLf, TrailerText};
         if matches!(self.place, Extension { .. } | Trailer | TrailerText { .. }) {
             self.extra += 1;
@@ -79,7 +82,7 @@ impl Chunked {
             (Size { size, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < 16 => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 let size = size << 4 | u64::from(digit);
-                if size > self.limit.saturating_sub(have) {
+                if size > self.limit.saturating_sub(self.have) {
                     return Err(format!("its chunks are longer than `max_reply`, {} bytes", self.limit));
                 }
                 Size { size, digits: digits + 1 }

@@ -35,16 +35,28 @@ pub(super) struct Frame {
     /// Whether a `ready` frame may still come.
     may_be_ready: bool,
     limit: u64,
+    parts_above: usize,
     /// The header that is being read, and how much of it there is.
     header: [u8; HEADER],
     have: usize,
     payload: Gather,
+    /// Bytes of the payload that were given: the reply has begun if there are any.
+    passed: usize,
 }
 
 impl Default for Frame {
     fn default() -> Self {
         let (header, payload) = ([0; HEADER], Gather::default());
-        Self { call: None, may_be_ready: true, limit: 0, header, have: 0, payload }
+        Self {
+            call: None,
+            may_be_ready: true,
+            limit: 0,
+            parts_above: usize::MAX,
+            header,
+            have: 0,
+            payload,
+            passed: 0,
+        }
     }
 }
 
@@ -64,10 +76,10 @@ impl Wire for Frame {
                 u16::MAX
             )));
         };
-        let Ok(len) = u32::try_from(meta + call.body.len()) else {
+        let body = call.length();
+        let Ok(len) = u32::try_from(body.saturating_add(meta as u64)) else {
             return Err(Error::invalid(format!(
-                "the body has {} bytes: format `frame` carries at most 4 GiB with its metadata",
-                call.body.len()
+                "the body has {body} bytes: format `frame` carries at most 4 GiB with its metadata"
             )));
         };
         if let Some(mut header) = scratch.get_mut(..HEADER) {
@@ -78,7 +90,7 @@ impl Wire for Frame {
             header.put_u64_le(call.id.low());
         }
         self.call = Some(call.id.low());
-        self.limit = call.max_reply;
+        (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
         Ok(Encoded { head: scratch.split().freeze(), body: call.body.clone(), ..Encoded::default() })
     }
 
@@ -101,14 +113,17 @@ impl Wire for Frame {
             if self.take_ready() {
                 continue;
             }
-            let missing = head.len - self.payload.len();
-            self.payload.push(piece.split_to(missing.min(piece.len())), head.len);
-            let missing = head.len - self.payload.len();
+            let in_parts = head.kind == RESPONSE && head.len - head.meta > self.parts_above;
+            let missing = head.len - self.passed - self.payload.len();
+            let held = piece.split_to(missing.min(piece.len()));
+            self.payload.push(held, if in_parts { 0 } else { head.len });
+            let missing = head.len - self.passed - self.payload.len();
             if missing > 0 {
-                return Ok(Progress::More(missing));
+                return if in_parts { self.so_far(&head, missing) } else { Ok(Progress::More(missing)) };
             }
-            let answer = head.answer(self.payload.take())?;
-            (self.call, self.may_be_ready, self.have) = (None, false, 0);
+            let payload = self.payload.take();
+            let answer = if self.passed > 0 { Ok(Reply::ok(payload)) } else { head.answer(payload)? };
+            (self.call, self.may_be_ready, self.have, self.passed) = (None, false, 0, 0);
             return Ok(Progress::Done { answer, stray: !piece.is_empty() });
         }
     }
@@ -118,13 +133,39 @@ impl Wire for Frame {
         let (what, have, of) = if self.have < HEADER {
             ("header", self.have, HEADER)
         } else {
-            ("payload", self.payload.len(), whole)
+            ("payload", self.passed + self.payload.len(), whole)
         };
         Err(broken(format!("stdout ended before its reply was whole: {have} of {of} bytes of its {what}")))
     }
 }
 
 impl Frame {
+    /// Gives what there is of a payload that is too long to be held.
+    fn so_far(&mut self, head: &Head, missing: usize) -> Result<Progress, Broken> {
+        let held = self.payload.len();
+        // The metadata is read whole.
+        if held == 0 || self.passed + held < head.meta {
+            return Ok(Progress::More(missing));
+        }
+        let payload = self.payload.take();
+        if self.passed > 0 {
+            self.passed += held;
+            return Ok(Progress::Part(payload));
+        }
+        match head.answer(payload.clone())? {
+            Ok(reply) => {
+                self.passed = held;
+                Ok(Progress::Begun { reply, length: Some((head.len - head.meta) as u64) })
+            }
+            Err(_) => {
+                // What can't be passed on is its error when it is whole, as it is for a short one.
+                self.parts_above = usize::MAX;
+                self.payload.push(payload, head.len);
+                Ok(Progress::More(missing))
+            }
+        }
+    }
+
     /// Takes what the header lacks.
     fn fill(&mut self, piece: &mut Bytes) {
         let count = piece.len().min(HEADER - self.have);

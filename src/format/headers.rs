@@ -3,7 +3,7 @@
 
 use super::Call;
 use crate::error::{Error, Result};
-use crate::invocation::HOP_BY_HOP;
+use crate::invocation::{Address, HOP_BY_HOP, Headers};
 
 /// Names that the host gives; so does it every one that begins with `fn-`.
 const OURS: [&str; 5] = ["content-length", "method", "request-url", "route", "task-id"];
@@ -13,12 +13,17 @@ pub(super) fn check(call: &Call<'_>) -> Result<()> {
     if !is_token(call.method) {
         return Err(Error::invalid(format!("the method {:?} isn't an HTTP token", call.method)));
     }
-    for (what, text) in [("function name", call.function), ("path", call.path), ("URL", call.url)] {
+    let (start, end) = match call.url {
+        Address::Whole(url) => (url, ""),
+        Address::Parts { authority, path } => (authority, path),
+    };
+    for (what, text) in [("function name", call.function), ("path", call.path), ("URL", start), ("URL", end)]
+    {
         if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(Error::invalid(format!("the {what} {text:?} has {c:?} in it: percent-encode it")));
         }
     }
-    for (name, value) in call.headers {
+    for (name, value) in call.headers.iter() {
         check_header(name, value).map_err(Error::invalid)?;
     }
     Ok(())
@@ -38,29 +43,25 @@ pub(super) fn check_header(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// The caller's headers that reach the function, in order.
-pub(super) fn carried(headers: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn carried<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let named = named(headers);
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .filter(move |(name, _)| !is_ours(name) && passes(name, named.as_deref()))
+    headers.iter().filter(move |(name, _)| !is_ours(name) && passes(name, named.as_deref()))
 }
 
 /// The caller's content type, if it reaches the function.
-pub(super) fn content_type(headers: &[(String, String)]) -> Option<&str> {
+pub(super) fn content_type(headers: Headers<'_>) -> Option<&str> {
     carried(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)
 }
 
 /// Takes out of a reply's headers those that don't reach the caller.
 pub(super) fn strip(headers: &mut Vec<(String, String)>) {
-    let named = named(headers);
+    let named = named(Headers::from(&*headers));
     headers.retain(|(name, _)| !alike(name, "content-length") && passes(name, named.as_deref()));
 }
 
 /// What the `Connection` headers name; nothing is allocated where there are none.
-fn named(headers: &[(String, String)]) -> Option<String> {
-    let mut lists =
-        headers.iter().filter(|(name, _)| alike(name, "connection")).map(|(_, list)| list.as_str());
+fn named(headers: Headers<'_>) -> Option<String> {
+    let mut lists = headers.iter().filter(|(name, _)| alike(name, "connection")).map(|(_, list)| list);
     let first = lists.next()?.to_owned();
     Some(lists.fold(first, |all, list| all + "," + list))
 }
@@ -113,9 +114,9 @@ mod tests {
             ("Fnord", "kept"),
             ("Content-Type", "a/b"),
         ]);
-        let passed: Vec<_> = carried(&headers).map(|(name, _)| name).collect();
+        let passed: Vec<_> = carried((&headers).into()).map(|(name, _)| name).collect();
         assert_eq!(passed, ["Accept", "Fnord", "Content-Type"]);
-        assert_eq!(content_type(&headers), Some("a/b"));
+        assert_eq!(content_type((&headers).into()), Some("a/b"));
     }
 
     #[test]
@@ -145,20 +146,20 @@ mod tests {
             ("\u{e9}", "a"),
         ] {
             let headers = pairs(&[(name, value)]);
-            let error = check(&Call { headers: &headers, ..call() }).unwrap_err();
+            let error = check(&Call { headers: (&headers).into(), ..call() }).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}: {value:?}");
         }
         for call in [
             Call { method: "GET /x HTTP/1.1\r\nA: b\r\n\r\n", ..call() },
             Call { method: "", ..call() },
-            Call { url: "http://h/a b", ..call() },
-            Call { url: "http://h/a\r\nX: y", ..call() },
+            Call { url: "http://h/a b".into(), ..call() },
+            Call { url: "http://h/a\r\nX: y".into(), ..call() },
             Call { path: "/\n", ..call() },
             Call { path: "/\0", ..call() },
         ] {
             assert_eq!(check(&call).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
         let fine = pairs(&[("X-Name", "caf\u{e9}\tau lait")]);
-        assert!(check(&Call { headers: &fine, ..call() }).is_ok());
+        assert!(check(&Call { headers: (&fine).into(), ..call() }).is_ok());
     }
 }

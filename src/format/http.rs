@@ -23,6 +23,7 @@ const SHORT_HEAD: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Http {
     limit: u64,
+    parts_above: usize,
     /// Whether the request was `HEAD`.
     to_head: bool,
     /// The head so far, where it came in more than one piece.
@@ -32,6 +33,9 @@ pub(super) struct Http {
     /// The reply whose body is being read.
     reply: Option<(Reply, Framing)>,
     body: Gather,
+    /// Whether that reply is given in parts, and how many bytes of it have been.
+    begun: bool,
+    passed: usize,
 }
 
 /// How a body ends.
@@ -52,7 +56,7 @@ impl Wire for Http {
                 "{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n",
                 call.method,
                 Target(call),
-                call.body.len()
+                call.length()
             ),
         );
         if let Some(value) = headers::content_type(call.headers) {
@@ -75,7 +79,7 @@ impl Wire for Http {
                 deadline = rfc3339(call.deadline),
             ),
         );
-        self.limit = call.max_reply;
+        (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
         self.to_head = call.method == "HEAD";
         Ok(Encoded { head: scratch.split().freeze(), body: call.body.clone(), ..Encoded::default() })
     }
@@ -101,25 +105,25 @@ impl Wire for Http {
         };
         let missing = match &mut framing {
             Framing::Length(length) => {
-                let count = piece.len().min(*length - self.body.len());
-                self.body.push(piece.split_to(count), *length);
-                *length - self.body.len()
+                let in_parts = *length > self.parts_above;
+                let count = piece.len().min(*length - self.have());
+                self.body.push(piece.split_to(count), if in_parts { 0 } else { *length });
+                *length - self.have()
             }
             Framing::Chunked(chunked) => {
                 chunked.read(&mut piece, &mut self.body).map_err(broken)?.unwrap_or_default()
             }
         };
         if missing > 0 {
-            self.reply = Some((reply, framing));
-            return Ok(Progress::More(missing));
+            return Ok(self.so_far(reply, framing, missing));
         }
         reply.body = self.body.take();
-        self.spent = 0;
+        (self.spent, self.begun, self.passed) = (0, false, 0);
         Ok(Progress::Done { answer: Ok(reply), stray: !piece.iter().copied().all(is_white) })
     }
 
     fn end(&mut self) -> Result<Reply, Broken> {
-        let have = self.body.len();
+        let have = self.have();
         let far = match &self.reply {
             None => format!("after {} bytes of its head", self.spent + self.held.len()),
             Some((_, Framing::Length(length))) => format!("{have} of {length} bytes"),
@@ -130,6 +134,33 @@ impl Wire for Http {
 }
 
 impl Http {
+    /// Bytes of the body that have come.
+    fn have(&self) -> usize {
+        self.passed + self.body.len()
+    }
+
+    /// Keeps a reply whose body isn't whole; gives what there is of it if it is too long to be held.
+    fn so_far(&mut self, reply: Reply, framing: Framing, missing: usize) -> Progress {
+        let (length, in_all) = match framing {
+            Framing::Length(length) => (Some(length as u64), length),
+            Framing::Chunked(_) => (None, self.have()),
+        };
+        let (begun, held) = (self.begun, self.body.len());
+        self.begun = begun || in_all > self.parts_above;
+        if !self.begun || (begun && held == 0) {
+            self.reply = Some((reply, framing));
+            return Progress::More(missing);
+        }
+        self.passed += held;
+        let part = self.body.take();
+        if begun {
+            self.reply = Some((reply, framing));
+            return Progress::Part(part);
+        }
+        self.reply = Some((Reply::ok(Bytes::new()), framing));
+        Progress::Begun { reply: Reply { body: part, ..reply }, length }
+    }
+
     /// Reads a head, past interim ones and white space; what follows it is left in `piece`.
     fn head(&mut self, piece: &mut Bytes) -> Result<Option<(Reply, Framing)>, Broken> {
         loop {

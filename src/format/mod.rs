@@ -7,6 +7,9 @@
 //!   Reply, stray? ◄─── feed ◄──── pieces ◄──── stdout        idle: what comes between two exchanges
 //! ```
 //!
+//! Bodies that are too long to be held go through in parts: a request whose body hasn't all come is written as it comes
+//! ([`Session::part`]), and a reply that grows beyond [`Call::parts_above`] is given as it is read ([`Progress::Begun`]).
+//!
 //! One file speaks one format; they share what may pass between caller and function (`headers`), how a URL and
 //! a deadline are written (`text`), and how pieces become one body (`gather`).
 //!
@@ -34,7 +37,7 @@ mod text;
 
 use crate::error::{Error, Result};
 use crate::function::Format;
-use crate::invocation::{InvocationId, Reply};
+use crate::invocation::{Address, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
 use std::time::SystemTime;
 
@@ -56,11 +59,45 @@ pub struct Call<'a> {
     /// The path after the function's own, with the query.
     pub path: &'a str,
     /// The whole URL; empty where there was none.
-    pub url: &'a str,
+    pub url: Address<'a>,
     /// The caller's headers.
-    pub headers: &'a [(String, String)],
-    /// The body.
+    pub headers: Headers<'a>,
+    /// The body, or the start of it.
     pub body: &'a Bytes,
+    /// How much of the body is to come after that.
+    pub rest: Rest,
+    /// A reply's body of more bytes than this is given in parts; `usize::MAX` where it must be whole. `json` gives none
+    /// in parts.
+    pub parts_above: usize,
+}
+
+impl Call<'_> {
+    /// The body's length, as far as it is known.
+    fn length(&self) -> u64 {
+        let rest = if let Rest::Bytes(rest) = self.rest { rest } else { 0 };
+        rest.saturating_add(self.body.len() as u64)
+    }
+}
+
+/// What of a request's body is still to come when the request is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many bytes.
+    Bytes(u64),
+    /// Nobody knows how much.
+    Unknown,
+}
+
+/// Whether a format can begin to write a request before its body is there: `json` can't, and `http` and `frame` only
+/// where the body's length is known. Both write it in front; functions in the wild read no chunks.
+pub const fn can_begin(format: Format, rest: Rest) -> bool {
+    match (format, rest) {
+        (_, Rest::Nothing) | (Format::Default, _) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
+        (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json, _) => false,
+    }
 }
 
 /// A request, written.
@@ -70,7 +107,7 @@ pub struct Encoded {
     pub head: Bytes,
     /// What goes after it; may be empty.
     pub body: Bytes,
-    /// Whether stdin ends after that: one-shot functions.
+    /// Whether stdin ends after that: one-shot functions, once their body is whole.
     pub close: bool,
     /// Environment of this one process: one-shot functions only (`SEEDS.md E3`).
     pub env: Vec<(String, String)>,
@@ -81,6 +118,16 @@ pub struct Encoded {
 pub enum Progress {
     /// More is needed; at least about this many bytes, where that is known.
     More(usize),
+    /// The reply has begun, and its body comes in parts. `Done` is then the last of them: its reply has no more than
+    /// what was left of the body.
+    Begun {
+        /// The reply, with as much of its body as has come.
+        reply: Reply,
+        /// How long the body is in all, where that is known.
+        length: Option<u64>,
+    },
+    /// More of the body of a reply that has begun.
+    Part(Bytes),
     /// The reply, or the function's own error. With `stray`, bytes came after it: the sandbox is poisoned (`SEEDS.md E2`).
     Done {
         /// The reply, or the function's own error.
@@ -99,6 +146,14 @@ pub struct Broken(pub String);
 trait Wire: std::fmt::Debug + Send + Sync {
     /// Writes a request, with `scratch` (empty) to write in, and makes ready for its reply. Unchanged after an error.
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded>;
+    /// Writes more of a body that `write` was told is still to come. Never called with nothing.
+    fn part(&mut self, bytes: Bytes) -> Encoded {
+        Encoded { body: bytes, ..Encoded::default() }
+    }
+    /// Ends such a body.
+    fn last(&mut self) -> Encoded {
+        Encoded::default()
+    }
     /// Takes bytes that no request asked for.
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken>;
     /// Whether the guest may still say that it has initialised.
@@ -120,9 +175,12 @@ const HEAD_LIMIT: usize = 64 << 10;
 /// One sandbox's side of a format.
 #[derive(Debug)]
 pub struct Session {
+    format: Format,
     wire: Box<dyn Wire>,
     /// Whether a request was written whose reply hasn't been read whole.
     busy: bool,
+    /// Whether more of that request's body is to come.
+    writing: bool,
     /// Why nothing may be read or written any more.
     poison: Option<Broken>,
     scratch: BytesMut,
@@ -137,7 +195,7 @@ impl Session {
             Format::Json => Box::<json::Json>::default(),
             Format::Frame => Box::<frame::Frame>::default(),
         };
-        Self { wire, busy: false, poison: None, scratch: BytesMut::new() }
+        Self { format, wire, busy: false, writing: false, poison: None, scratch: BytesMut::new() }
     }
 
     /// Whether the guest may still say that it has initialised: `frame`, until its `ready` frame or its first reply.
@@ -165,6 +223,12 @@ impl Session {
         if self.busy {
             return Err(Error::internal("a sandbox was given a request before its last reply was read"));
         }
+        if !can_begin(self.format, call.rest) {
+            return Err(Error::internal(format!(
+                "format `{}` is given a request before its body",
+                self.format
+            )));
+        }
         headers::check(call)?;
         self.scratch.clear();
         let written = self.wire.write(call, &mut self.scratch);
@@ -173,7 +237,18 @@ impl Session {
             self.scratch = BytesMut::new();
         }
         self.busy = written.is_ok();
+        self.writing = self.busy && call.rest != Rest::Nothing;
         written
+    }
+
+    /// Writes more of a body that was still to come.
+    pub fn part(&mut self, bytes: Bytes) -> Encoded {
+        if self.writing && !bytes.is_empty() { self.wire.part(bytes) } else { Encoded::default() }
+    }
+
+    /// Ends a body that was still to come.
+    pub fn last(&mut self) -> Encoded {
+        if std::mem::take(&mut self.writing) { self.wire.last() } else { Encoded::default() }
     }
 
     /// Reads a piece of the reply. Where none is awaited, the piece is idle.
@@ -185,11 +260,16 @@ impl Session {
         if piece.is_empty() {
             return Ok(Progress::More(1));
         }
-        let answer = self.wire.read(piece);
-        if let Ok(Progress::Done { stray, .. }) = &answer {
+        let mut answer = self.wire.read(piece);
+        if let Ok(Progress::Done { stray, .. }) = &mut answer {
             self.busy = false;
             if *stray {
                 self.poison = Some(Broken("bytes came after the reply".into()));
+            }
+            if std::mem::take(&mut self.writing) {
+                // Whatever is missing of the request, the guest would take the next one for it.
+                *stray = true;
+                self.poison = Some(Broken("the reply came before its request was written whole".into()));
             }
         }
         self.judged(answer)
@@ -204,7 +284,7 @@ impl Session {
             Err(Broken("stdout ended while no request was under way".into()))
         };
         self.poison = Some(Broken("stdout has ended".into()));
-        self.busy = false;
+        (self.busy, self.writing) = (false, false);
         answer
     }
 
@@ -219,7 +299,7 @@ impl Session {
     fn judged<T>(&mut self, answer: Result<T, Broken>) -> Result<T, Broken> {
         if let Err(broken) = &answer {
             self.poison = Some(broken.clone());
-            self.busy = false;
+            (self.busy, self.writing) = (false, false);
         }
         answer
     }

@@ -14,7 +14,7 @@
 
 use super::gather::Gather;
 use super::text::{Ascii, Url, excerpt, rfc3339};
-use super::{Broken, Call, Encoded, Progress, Wire, headers};
+use super::{Broken, Call, Encoded, Progress, Rest, Wire, headers};
 use crate::error::{Error, Result};
 use crate::function::MIB;
 use crate::invocation::Reply;
@@ -25,7 +25,10 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct OneShot {
     used: bool,
     limit: u64,
+    parts_above: usize,
     body: Gather,
+    /// Bytes that were given in parts.
+    passed: u64,
 }
 
 impl Wire for OneShot {
@@ -34,8 +37,13 @@ impl Wire for OneShot {
             return Err(Error::internal("a one-shot sandbox was given a second request"));
         }
         self.used = true;
-        self.limit = call.max_reply;
-        Ok(Encoded { head: Bytes::new(), body: call.body.clone(), close: true, env: environment(call) })
+        (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
+        let close = call.rest == Rest::Nothing;
+        Ok(Encoded { body: call.body.clone(), close, env: environment(call), ..Encoded::default() })
+    }
+
+    fn last(&mut self) -> Encoded {
+        Encoded { close: true, ..Encoded::default() }
     }
 
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
@@ -47,7 +55,7 @@ impl Wire for OneShot {
     }
 
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {
-        if (self.body.len() + piece.len()) as u64 > self.limit {
+        if self.passed + (self.body.len() + piece.len()) as u64 > self.limit {
             self.body.take();
             return Err(Broken(format!(
                 "`default` reply: it is longer than `max_reply`, {} bytes",
@@ -55,7 +63,17 @@ impl Wire for OneShot {
             )));
         }
         self.body.push(piece, 0);
-        Ok(Progress::More(1))
+        let begun = self.passed > 0;
+        if !begun && self.body.len() <= self.parts_above {
+            return Ok(Progress::More(1));
+        }
+        self.passed += self.body.len() as u64;
+        let part = self.body.take();
+        Ok(if begun {
+            Progress::Part(part)
+        } else {
+            Progress::Begun { reply: Reply::ok(part), length: None }
+        })
     }
 
     fn end(&mut self) -> Result<Reply, Broken> {
@@ -106,7 +124,8 @@ mod tests {
             ("Connection", "close"),
             ("Fn-Call-Id", "forged"),
         ]);
-        let written = Session::new(Format::Default).encode(&Call { headers: &headers, ..call() }).unwrap();
+        let written =
+            Session::new(Format::Default).encode(&Call { headers: (&headers).into(), ..call() }).unwrap();
         assert_eq!((&written.head[..], &written.body[..], written.close), (&b""[..], &b"world"[..], true));
         let id = call().id.to_string();
         assert_eq!(
@@ -129,13 +148,14 @@ mod tests {
     #[test]
     fn e3_one_callers_headers_are_no_other_callers_environment() {
         let secret = pairs(&[("Authorization", "Bearer a")]);
-        let first = Session::new(Format::Default).encode(&Call { headers: &secret, ..call() }).unwrap();
+        let first =
+            Session::new(Format::Default).encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
         let second = Session::new(Format::Default).encode(&call()).unwrap();
         assert!(first.env.contains(&("FN_HEADER_AUTHORIZATION".into(), "Bearer a".into())));
         assert!(!second.env.iter().any(|(_, value)| value.contains("Bearer")), "{second:?}");
         // Nor does one sandbox ever serve two.
         let mut session = Session::new(Format::Default);
-        session.encode(&Call { headers: &secret, ..call() }).unwrap();
+        session.encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
         session.end().unwrap();
         assert!(session.encode(&call()).is_err());
     }
@@ -144,7 +164,7 @@ mod tests {
     fn e3_streaming_formats_have_no_environment_of_a_request() {
         let secret = pairs(&[("Authorization", "Bearer a")]);
         for format in [Format::Http, Format::Json, Format::Frame] {
-            let written = Session::new(format).encode(&Call { headers: &secret, ..call() }).unwrap();
+            let written = Session::new(format).encode(&Call { headers: (&secret).into(), ..call() }).unwrap();
             assert_eq!((written.env, written.close), (vec![], false), "{format}");
         }
     }

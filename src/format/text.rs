@@ -2,6 +2,7 @@
 
 use super::Call;
 use crate::error::{Error, Result};
+use crate::invocation::Address;
 use bytes::{BufMut, BytesMut};
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -53,7 +54,10 @@ impl fmt::Display for Url<'_> {
             f.write_str("http://localhost")?;
             Target(self.0).fmt(f)
         } else {
-            Ascii(self.0.url).fmt(f)
+            match self.0.url {
+                Address::Whole(url) => Ascii(url).fmt(f),
+                Address::Parts { authority, path } => write!(f, "http://{}{}", Ascii(authority), Ascii(path)),
+            }
         }
     }
 }
@@ -63,7 +67,10 @@ pub(super) struct Target<'a>(pub(super) &'a Call<'a>);
 
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.0.url;
+        let url = match self.0.url {
+            Address::Whole(url) => url,
+            Address::Parts { path, .. } => path,
+        };
         let url = url.split('#').next().unwrap_or(url);
         let place = if url.starts_with('/') {
             url
@@ -147,10 +154,10 @@ mod tests {
             ("nonsense", "/r/echo/sub?y=2"),
             ("http://h/caf\u{e9}?\"\\", "/caf%C3%A9?%22%5C"),
         ] {
-            let call = Call { url, path: "/sub?y=2", ..call() };
+            let call = Call { url: url.into(), path: "/sub?y=2", ..call() };
             assert_eq!(Target(&call).to_string(), target, "{url}");
         }
-        let call = Call { url: "", path: "/", ..call() };
+        let call = Call { url: Address::default(), path: "/", ..call() };
         assert_eq!(Url(&call).to_string(), "http://localhost/r/echo/");
     }
 

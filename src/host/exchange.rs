@@ -1,10 +1,12 @@
 //! One request and its reply over a sandbox's stdio: where a format's bytes meet a backend's.
 
+use super::flow::{self, Came, Flow};
 use crate::backend::{Exit, Sandbox};
 use crate::error::{Error, Result};
 use crate::format::{Broken, Encoded, Progress, Session};
 use crate::function::Format;
 use crate::invocation::Reply;
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -25,7 +27,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn poisoned(answer: Result<Reply>) -> Self {
+    pub(super) fn poisoned(answer: Result<Reply>) -> Self {
         Self { answer, clean: false }
     }
 }
@@ -50,61 +52,95 @@ pub(super) fn take_stray(sandbox: &mut dyn Sandbox, session: &mut Session) -> Re
     Err(Broken("it doesn't stop writing".into()))
 }
 
-/// Queues a request for a sandbox's stdin.
-pub(super) fn send(sandbox: &mut dyn Sandbox, request: Encoded) {
-    let stdio = sandbox.stdio();
-    for bytes in [request.head, request.body] {
-        if !bytes.is_empty() {
-            stdio.write(bytes);
-        }
-    }
-    if request.close {
-        stdio.close();
+/// How far a reply has come.
+pub(super) enum Step {
+    /// It has begun, and is too long to be held.
+    Begun { reply: Reply, length: Option<u64> },
+    /// More of one that has begun.
+    Part(Bytes),
+    /// All of it, or the last of one that has begun.
+    Ended(Verdict),
+    /// The flow's own time limit is over.
+    TimedOut,
+}
+
+impl From<Verdict> for Step {
+    fn from(verdict: Verdict) -> Self {
+        Self::Ended(verdict)
     }
 }
 
-/// Waits until the guest says that it has initialised. The verdict, if the reply or the end comes instead.
+/// Queues a request for a sandbox's stdin.
+pub(super) fn send(sandbox: &mut dyn Sandbox, request: Encoded) {
+    flow::write(sandbox.stdio(), request);
+}
+
+/// Waits until the guest says that it has initialised. Its reply, if that or the end comes instead.
 pub(super) async fn ready(
     sandbox: &mut dyn Sandbox,
     session: &mut Session,
     format: Format,
-) -> Option<Verdict> {
+    flow: &mut Flow,
+) -> Option<Step> {
     while session.awaits_ready() {
-        if let Some(verdict) = step(sandbox, session, format).await {
-            return Some(verdict);
+        if let Some(step) = step(sandbox, session, format, flow).await {
+            return Some(step);
         }
     }
     None
 }
 
-/// Reads the reply to a request that was sent. Not cancel-safe: whoever drops it must treat the sandbox as poisoned.
-pub(super) async fn reply(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
+/// Reads the reply to a request that was sent, or its next part. Not cancel-safe: whoever drops it must treat the
+/// sandbox as poisoned.
+pub(super) async fn reply(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    format: Format,
+    flow: &mut Flow,
+) -> Step {
     loop {
-        if let Some(verdict) = step(sandbox, session, format).await {
-            return verdict;
+        if let Some(step) = step(sandbox, session, format, flow).await {
+            return step;
         }
     }
 }
 
-/// Reads one piece of the reply.
-async fn step(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Option<Verdict> {
-    let piece = match poll_fn(|cx| sandbox.stdio().poll_read(cx)).await {
-        Ok(Some(piece)) => piece,
-        Ok(None) => return Some(ended(sandbox, session, format).await),
-        Err(error) => return Some(Verdict::poisoned(Err(why(sandbox, error).await))),
+/// Reads one piece of the reply; `None` if that leads nowhere yet.
+async fn step(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    format: Format,
+    flow: &mut Flow,
+) -> Option<Step> {
+    let piece = match poll_fn(|cx| flow.poll(sandbox, session, cx)).await {
+        Came::Piece(Some(piece)) => piece,
+        Came::Piece(None) => {
+            let ended = flow.within(ended(sandbox, session, format)).await;
+            return Some(ended.map_or(Step::TimedOut, Step::Ended));
+        }
+        Came::Lost(error) => {
+            let why = flow.within(why(sandbox, error)).await;
+            return Some(why.map_or(Step::TimedOut, |why| Verdict::poisoned(Err(why)).into()));
+        }
+        Came::Refused(error) => return Some(Verdict::poisoned(Err(error)).into()),
+        Came::TimedOut => return Some(Step::TimedOut),
     };
-    match session.feed(piece) {
+    let step = match session.feed(piece) {
         Ok(Progress::More(bytes)) => {
-            sandbox.stdio().expect(bytes);
-            // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
-            tokio::task::coop::consume_budget().await;
+            sandbox.stdio().expect(bytes.min(flow.held()));
             None
         }
-        Ok(Progress::Done { answer, stray }) => Some(Verdict { answer, clean: !stray }),
+        Ok(Progress::Begun { reply, length }) => Some(Step::Begun { reply, length }),
+        Ok(Progress::Part(part)) => Some(Step::Part(part)),
+        Ok(Progress::Done { answer, stray }) => return Some(Verdict { answer, clean: !stray }.into()),
         Err(broken) => {
-            Some(Verdict::poisoned(Err(Error::failed(format!("the function broke its format: {broken}")))))
+            let broken = Error::failed(format!("the function broke its format: {broken}"));
+            return Some(Verdict::poisoned(Err(broken)).into());
         }
-    }
+    };
+    // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
+    tokio::task::coop::consume_budget().await;
+    step
 }
 
 /// Lets the sandbox come to rest after a reply, and says whether it did so in order. That is no longer the request's time.
@@ -152,8 +188,8 @@ mod tests {
     use super::super::within::{GivenUp, after, within};
     use super::*;
     use crate::backend::{Phases, Stdio};
-    use crate::format::Call;
-    use bytes::Bytes;
+    use crate::format::{Call, Rest};
+    use crate::invocation::Headers;
     use std::task::Context;
     use std::time::SystemTime;
 
@@ -221,12 +257,20 @@ mod tests {
             deadline: SystemTime::now(),
             method: "POST",
             path: "/",
-            url: "",
-            headers: &[],
+            url: "".into(),
+            headers: Headers::default(),
             body: &body,
+            rest: Rest::Nothing,
+            parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());
-        within(after(Duration::from_millis(20)), &stopping, reply(busy, &mut session, format)).await
+        within(after(Duration::from_millis(20)), &stopping, async {
+            match reply(busy, &mut session, format, &mut Flow::default()).await {
+                Step::Ended(verdict) => verdict,
+                _ => panic!("it has neither parts nor a limit of its own"),
+            }
+        })
+        .await
     }
 
     #[tokio::test]

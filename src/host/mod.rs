@@ -6,22 +6,32 @@
 
 mod builder;
 mod exchange;
+mod flow;
 mod invoke;
+mod limit;
 mod memory;
+mod ongoing;
+mod parts;
 mod promise;
 mod registry;
+mod running;
 mod sandbox;
 mod state;
+mod stream;
 mod timer;
+mod upload;
 mod within;
 mod work;
 
 pub use builder::HostBuilder;
+pub use parts::ReplyParts;
+pub use stream::Streamed;
+pub use upload::{BodySource, Upload};
 
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::function::{BackendKind, Function};
-use crate::invocation::{Invocation, Outcome};
+use crate::invocation::{Invocation, Outcome, Request};
 use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -35,6 +45,9 @@ use tokio::sync::{Notify, watch};
 
 /// How long an idle container runs before it is paused, unless its function says.
 const PAUSE_AFTER: Duration = Duration::from_secs(10);
+
+/// Bodies of more bytes than this are worth streaming; shorter ones are faster whole.
+pub const STREAM_ABOVE: usize = 256 << 10;
 
 /// A deployed function, as `list` shows it.
 #[derive(Clone, Debug)]
@@ -209,7 +222,24 @@ impl Host {
 
     /// As [`Host::invoke`], in a namespace.
     pub async fn invoke_in(&self, namespace: &str, name: &str, invocation: Invocation) -> Outcome {
-        self.shared.invoke(namespace, name, invocation).await
+        let body = invocation.body.clone();
+        self.shared.invoke(namespace, name, Request::from(&invocation), body).await
+    }
+
+    /// As [`Host::invoke_in`], with a request that is lent and bodies too long to be held: the request's may still be coming, and a reply's that is longer
+    /// than `parts_above` is given in parts as the function writes it. In both directions a part is asked for when the one
+    /// before it has gone; `max_body` and `max_reply` hold for all of them together. [`STREAM_ABOVE`] is a good figure.
+    ///
+    /// Where the function's format needs a body whole (`json`, and `frame` where its length isn't known), it is gathered.
+    pub async fn stream(
+        &self,
+        namespace: &str,
+        name: &str,
+        request: Request<'_>,
+        body: Upload,
+        parts_above: usize,
+    ) -> Streamed {
+        self.shared.stream(namespace, name, request, body, parts_above).await
     }
 
     /// What is deployed, by namespace and name.

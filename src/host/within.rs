@@ -49,6 +49,11 @@ pub(super) async fn within<F: Future>(
     .await
 }
 
+/// A moment that doesn't come.
+pub(super) fn never() -> Instant {
+    after(Duration::from_secs(86_400 * 365))
+}
+
 /// The moment this long from now; a very long time ahead where it can't be told.
 pub(super) fn after(duration: Duration) -> Instant {
     let now = Instant::now();

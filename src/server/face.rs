@@ -1,5 +1,6 @@
 //! One request: where its path leads.
 
+use super::invoke::Asked;
 use super::reply::{self, Answer};
 use super::route::Route;
 use super::views::{FunctionView, PoolView};
@@ -7,6 +8,7 @@ use super::{health, invoke, metrics};
 use crate::error::{Error, ErrorKind};
 use crate::host::Host;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,15 +32,18 @@ impl Face {
 
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: std::fmt::Display,
     {
-        let (parts, body) = request.into_parts();
-        let route = Route::of(parts.uri.path());
-        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        let (Parts { method, uri, version, headers, .. }, body) = request.into_parts();
+        let route = Route::of(uri.path());
+        let reads = matches!(method, Method::GET | Method::HEAD);
         match route {
-            Route::Function { name, .. } => invoke::answer(&self.host, name, &parts, body).await,
-            Route::Nothing => reply::error(&nothing(parts.uri.path()), None),
+            Route::Function { name, .. } => {
+                let asked = Asked { method: &method, uri: &uri, version, headers };
+                invoke::answer(&self.host, name, asked, body).await
+            }
+            Route::Nothing => reply::error(&nothing(uri.path()), None),
             _ if !reads => reply::only_get(),
             Route::Health => reply::text(StatusCode::OK, "ok\n"),
             Route::Ready => health::ready(&self.host, self.draining.load(Ordering::Relaxed)).await,

@@ -2,34 +2,31 @@
 
 use crate::invocation::{HOP_BY_HOP, header};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 
 /// What begins so is Kiln's to say.
 const OURS: &str = "kiln-";
 
-/// The caller's headers, in order, as a function gets them.
-pub(super) fn inward(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The caller's headers, in order, as a function gets them; lent, unless one isn't UTF-8.
+pub(super) fn inward(headers: &HeaderMap) -> Vec<(&str, Cow<'_, str>)> {
     let named: Vec<_> = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).collect();
-    headers
-        .iter()
-        .filter(|(name, _)| !is_one_hop(name.as_str(), named.iter().copied()))
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect()
+    let mut inward = Vec::with_capacity(headers.len());
+    let passing = headers.iter().filter(|(name, _)| !is_one_hop(name.as_str(), named.iter().copied()));
+    inward.extend(passing.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()))));
+    inward
 }
 
 /// A function's headers, as its caller gets them. What can't stand in a reply is left out and logged.
-pub(super) fn outward(from: &[(String, String)], to: &mut HeaderMap) {
-    let named = header(from, CONNECTION.as_str());
+pub(super) fn outward(from: Vec<(String, String)>, to: &mut HeaderMap) {
+    let named = header(&from, CONNECTION.as_str()).map(str::to_owned);
     for (name, value) in from {
-        if is_one_hop(name, named.into_iter()) || starts_with_ours(name) {
+        if is_one_hop(&name, named.as_deref().into_iter()) || starts_with_ours(&name) {
             continue;
         }
-        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        // The value moves; the usual names are the http crate's own.
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::try_from(value)) {
             (Ok(name), Ok(value)) => drop(to.append(name, value)),
-            _ => {
-                tracing::warn!(header = ?name, ?value, "a function's header can't be in a reply and is left out")
-            }
+            _ => tracing::warn!(header = ?name, "a function's header can't be in a reply and is left out"),
         }
     }
 }
@@ -65,7 +62,7 @@ mod tests {
         }
         headers.append("x-name", HeaderValue::from_bytes("é".as_bytes()).unwrap());
         let kept = [("host", "localhost"), ("x-multi", "a"), ("x-multi", "b"), ("x-name", "é")];
-        assert_eq!(inward(&headers), kept.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(inward(&headers), kept.map(|(name, value)| (name, Cow::Borrowed(value))));
     }
 
     /// SEEDS.md E11: a function's headers reach the caller; those of the connection or Kiln's own are not its to set.
@@ -84,7 +81,7 @@ mod tests {
         ];
         let from = from.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut to = HeaderMap::new();
-        outward(&from, &mut to);
+        outward(from.to_vec(), &mut to);
         let kept: Vec<_> = to.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(kept, [("content-type", "text/plain"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]);
     }

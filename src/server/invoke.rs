@@ -1,68 +1,87 @@
 //! `ANY /r/<function>`: a request becomes an invocation, its outcome a reply.
 
-use super::reply::{self, Answer};
-use super::{body, headers};
+use super::reply::{self, Answer, AnswerBody};
+use super::{body, headers, value};
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::invocation::{Invocation, InvocationId, Outcome, Reply, Timings};
+use crate::function::DEFAULT_NAMESPACE;
+use crate::host::{Host, ReplyParts, STREAM_ABOVE, Streamed};
+use crate::invocation::{Address, Headers, Reply, Request};
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Response, StatusCode};
-use http_body_util::Full;
+use http::{Method, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
+use std::borrow::Cow;
 
 const INVOCATION_ID: HeaderName = HeaderName::from_static("kiln-invocation-id");
 const START: HeaderName = HeaderName::from_static("kiln-start");
 const BACKEND: HeaderName = HeaderName::from_static("kiln-backend");
 const DURATION: HeaderName = HeaderName::from_static("kiln-duration-us");
 
+/// What a request asks for. The header map is given away: the reply uses it again.
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+}
+
 /// Runs it. Whoever drops this future, as hyper does when the caller hangs up, stops the function (`SEEDS.md E10`).
-pub(super) async fn answer<B>(host: &Host, name: &str, parts: &Parts, body: B) -> Answer
+pub(super) async fn answer<B>(host: &Host, name: &str, asked: Asked<'_>, body: B) -> Answer
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: std::fmt::Display,
 {
-    let mut invocation = Invocation::new(Bytes::new());
-    match body::read(body, host.max_body()).await {
-        Ok(body) => invocation.body = body,
+    let mut request = Request::new();
+    let body = match body::read(body, host.max_body()).await {
+        Ok(body) => body,
         Err(error) => {
-            let mut answer = reply::error(&error, Some(invocation.id));
-            insert_id(answer.headers_mut(), invocation.id);
+            let mut answer = reply::error(&error, Some(request.id));
+            insert(answer.headers_mut(), INVOCATION_ID, value::id(request.id));
             return answer;
         }
-    }
-    invocation.method = parts.method.as_str().to_owned();
-    invocation.path = path_after(parts, name);
-    invocation.url = url(parts);
-    invocation.headers = headers::inward(&parts.headers);
-    finish(host.invoke(name, invocation).await)
+    };
+    let path = path_after(asked.uri, name);
+    let inward = headers::inward(&asked.headers);
+    request.method = asked.method.as_str();
+    request.path = &path;
+    request.url = url(asked.uri, &asked.headers);
+    request.headers = Headers::lent(&inward);
+    // A reply to HEAD is never read; and HTTP/1.0 couldn't tell that one has broken off.
+    let whole = asked.method == Method::HEAD || asked.version < Version::HTTP_11;
+    let parts_above = if whole { usize::MAX } else { STREAM_ABOVE };
+    let answered = host.stream(DEFAULT_NAMESPACE, name, request, body, parts_above).await;
+    drop(inward);
+    finish(answered, asked.headers)
 }
 
 /// What follows the function's name, the query included, led by `/`.
-fn path_after(parts: &Parts, name: &str) -> String {
-    let whole = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    let after = whole.get("/r/".len() + name.len()..).unwrap_or("");
-    if after.starts_with('/') { after.to_owned() } else { format!("/{after}") }
+fn path_after<'a>(uri: &'a Uri, name: &str) -> Cow<'a, str> {
+    let whole = uri.path_and_query().map_or("", |path| path.as_str());
+    match whole.get("/r/".len() + name.len()..).unwrap_or("") {
+        "" => Cow::Borrowed("/"),
+        after if after.starts_with('/') => Cow::Borrowed(after),
+        query => Cow::Owned(format!("/{query}")),
+    }
 }
 
 /// The whole URL: HTTP/2 and proxies' requests carry the authority in it, HTTP/1.1 in `Host`.
-fn url(parts: &Parts) -> String {
-    let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let authority =
-        parts.uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or("localhost");
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    format!("http://{authority}{path}")
+fn url<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Address<'a> {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(|authority| authority.as_str()).or(named).unwrap_or("localhost");
+    Address::Parts { authority, path: uri.path_and_query().map_or("/", |path| path.as_str()) }
 }
 
-fn finish(outcome: Outcome) -> Answer {
-    let answer = outcome.result.and_then(reply_of);
+/// The reply of an outcome. It takes the request's header map, whose memory is at hand, for its own.
+fn finish(outcome: Streamed, mut map: HeaderMap) -> Answer {
+    map.clear();
+    let parts = outcome.parts;
+    let answer = outcome.result.and_then(|reply| reply_of(reply, parts, map));
     let mut answer = answer.unwrap_or_else(|error| reply::error(&error, Some(outcome.id)));
     let headers = answer.headers_mut();
-    insert_id(headers, outcome.id);
+    insert(headers, INVOCATION_ID, value::id(outcome.id));
     if let Some(backend) = outcome.backend {
         headers.insert(BACKEND, HeaderValue::from_static(backend.as_str()));
-        insert(headers, DURATION, &microseconds(outcome.timings));
+        insert(headers, DURATION, value::microseconds(outcome.timings));
     }
     if let Some(start) = outcome.start {
         headers.insert(START, HeaderValue::from_static(start.as_str()));
@@ -70,7 +89,7 @@ fn finish(outcome: Outcome) -> Answer {
     answer
 }
 
-fn reply_of(reply: Reply) -> Result<Answer> {
+fn reply_of(reply: Reply, parts: Option<ReplyParts>, map: HeaderMap) -> Result<Answer> {
     let status = StatusCode::from_u16(reply.status)
         .ok()
         .filter(|status| !status.is_informational())
@@ -80,25 +99,16 @@ fn reply_of(reply: Reply) -> Result<Answer> {
                 reply.status
             ))
         })?;
-    let mut answer = Response::new(Full::new(reply.body));
+    let body = parts.map_or_else(|| AnswerBody::whole(reply.body), AnswerBody::parts);
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    headers::outward(&reply.headers, answer.headers_mut());
+    *answer.headers_mut() = map;
+    headers::outward(reply.headers, answer.headers_mut());
     Ok(answer)
 }
 
-/// Where the time went: a dictionary in structured-field syntax (RFC 8941), in whole microseconds.
-fn microseconds(timings: Timings) -> String {
-    let Timings { wait, start, run } = timings;
-    format!("wait={}, start={}, run={}", wait.as_micros(), start.as_micros(), run.as_micros())
-}
-
-fn insert_id(headers: &mut HeaderMap, id: InvocationId) {
-    insert(headers, INVOCATION_ID, &id.to_string());
-}
-
-/// All that comes here is ASCII; a value that weren't would be left out.
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
         headers.insert(name, value);
     }
 }
@@ -108,13 +118,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::function::BackendKind;
-    use crate::invocation::Start;
-    use http::Request;
+    use crate::invocation::{InvocationId, Start, Timings};
     use std::time::Duration;
-
-    fn parts(uri: &str) -> Parts {
-        Request::builder().uri(uri).header(HOST, "example.org:8080").body(()).unwrap().into_parts().0
-    }
 
     #[test]
     fn what_follows_the_name_is_the_functions_path() {
@@ -125,25 +130,38 @@ mod tests {
             ("/r/echo/a/b?x=/r/echo", "/a/b?x=/r/echo"),
             ("http://other/r/echo/a", "/a"),
         ] {
-            assert_eq!(path_after(&parts(uri), "echo"), path, "{uri}");
+            assert_eq!(path_after(&uri.parse().unwrap(), "echo"), path, "{uri}");
         }
     }
 
     #[test]
     fn the_url_is_whole() {
-        assert_eq!(url(&parts("/r/echo?x=1")), "http://example.org:8080/r/echo?x=1");
-        assert_eq!(url(&parts("http://other/r/echo")), "http://other/r/echo");
+        let mut headers = HeaderMap::new();
+        let url = |uri: &str, headers: &HeaderMap| url(&uri.parse().unwrap(), headers).to_string();
+        assert_eq!(url("/r/echo?x=1", &headers), "http://localhost/r/echo?x=1");
+        headers.insert(HOST, HeaderValue::from_static("example.org:8080"));
+        assert_eq!(url("/r/echo?x=1", &headers), "http://example.org:8080/r/echo?x=1");
+        assert_eq!(url("http://other/r/echo", &headers), "http://other/r/echo");
     }
 
-    fn outcome(result: Result<Reply>) -> Outcome {
+    /// A caller's headers, none of which may be in the reply.
+    fn asked() -> HeaderMap {
+        HeaderMap::from_iter([
+            (HOST, HeaderValue::from_static("localhost")),
+            (START, HeaderValue::from_static("x")),
+        ])
+    }
+
+    fn outcome(result: Result<Reply>) -> Streamed {
         let micros = Duration::from_micros;
-        Outcome {
+        Streamed {
             id: InvocationId::new(),
             start: Some(Start::RecreatedPrewarm),
             backend: Some(BackendKind::Docker),
             timings: Timings { wait: micros(12), start: Duration::from_nanos(1999), run: micros(345) },
             phases: crate::invocation::Phases::default(),
             result,
+            parts: None,
         }
     }
 
@@ -153,7 +171,7 @@ mod tests {
         let headers = vec![("X-A".to_owned(), "1".to_owned()), ("Kiln-Start".to_owned(), "warm".to_owned())];
         let outcome = outcome(Ok(Reply { status: 201, headers, body: Bytes::from_static(b"hi") }));
         let id = outcome.id;
-        let answer = finish(outcome);
+        let answer = finish(outcome, asked());
         assert_eq!(answer.status(), 201);
         let header = |name: &str| answer.headers()[name].to_str().unwrap();
         assert_eq!(header("x-a"), "1");
@@ -161,13 +179,14 @@ mod tests {
         assert_eq!(header("kiln-start"), "recreated-prewarm");
         assert_eq!(header("kiln-backend"), "docker");
         assert_eq!(header("kiln-duration-us"), "wait=12, start=1, run=345");
-        assert!(!answer.headers().contains_key("kiln-error"));
+        assert!(!answer.headers().contains_key("kiln-error") && !answer.headers().contains_key("host"));
     }
 
     #[test]
     fn a_status_that_no_reply_can_have_is_the_functions_failure() {
         for status in [0, 99, 101, 1000] {
-            let answer = finish(outcome(Ok(Reply { status, headers: Vec::new(), body: Bytes::new() })));
+            let answer =
+                finish(outcome(Ok(Reply { status, headers: Vec::new(), body: Bytes::new() })), asked());
             assert_eq!(answer.status(), 502, "{status}");
             assert_eq!(answer.headers()["kiln-error"], "FunctionFailed");
         }
@@ -177,7 +196,7 @@ mod tests {
     fn an_outcome_without_a_function_has_only_its_id() {
         let mut missing = outcome(Err(Error::new(ErrorKind::NotFound, "there is no function `x`")));
         (missing.start, missing.backend) = (None, None);
-        let answer = finish(missing);
+        let answer = finish(missing, asked());
         assert_eq!(answer.status(), 404);
         let ours: Vec<_> =
             answer.headers().keys().filter(|name| name.as_str().starts_with("kiln-")).collect();

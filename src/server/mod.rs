@@ -1,4 +1,4 @@
-//! The HTTP face: requests in, [`Host::invoke`], replies out.
+//! The HTTP face: requests in, [`Host::stream`], replies out.
 //!
 //! | path | answer |
 //! | --- | --- |
@@ -23,6 +23,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A body above [`STREAM_ABOVE`](crate::host::STREAM_ABOVE) goes through as it comes, in both directions; what is said of a
+//! reply's time is then what it took until it began. One that fails after that ends its connection, or its HTTP/2 stream.
+//!
 //! Nothing here asks who calls: whoever reaches the address may call every function and see the names of all. Bind it
 //! to where only the callers are, or put a proxy before it.
 
@@ -36,6 +39,7 @@ mod metrics;
 mod reload;
 mod reply;
 mod route;
+mod value;
 mod views;
 mod watch;
 

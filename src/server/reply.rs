@@ -1,15 +1,72 @@
 //! Replies of Kiln's own: texts, JSON, errors.
 
 use crate::error::{Error, ErrorKind};
+use crate::host::ReplyParts;
 use crate::invocation::InvocationId;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-/// A whole reply.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// A reply.
+pub(super) type Answer = Response<AnswerBody>;
+
+/// A reply's body.
+pub(super) enum AnswerBody {
+    /// All of it.
+    Whole(Full<Bytes>),
+    /// One that the function is still writing, and what is missing of it where that is known. An error in it ends the
+    /// connection, so that nobody takes half of it for all.
+    Parts(ReplyParts, Option<u64>),
+}
+
+impl AnswerBody {
+    pub(super) fn whole(body: impl Into<Bytes>) -> Self {
+        Self::Whole(Full::new(body.into()))
+    }
+
+    pub(super) fn parts(parts: ReplyParts) -> Self {
+        let length = parts.length();
+        Self::Parts(parts, length)
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Parts(parts, left) => parts.poll_part(cx).map(|part| {
+                part.map(|part| {
+                    let part = part.inspect_err(|error| tracing::debug!(%error, "a reply broke off"))?;
+                    if let Some(left) = left {
+                        *left = left.saturating_sub(part.len() as u64);
+                    }
+                    Ok(Frame::data(part))
+                })
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // That nothing is missing isn't the end of parts: it may yet turn out that they are none.
+        matches!(self, Self::Whole(body) if body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Parts(_, Some(left)) => SizeHint::with_exact(*left),
+            Self::Parts(_, None) => SizeHint::default(),
+        }
+    }
+}
 
 /// Names the kind of an error that is Kiln's and not the function's.
 pub(super) const KILN_ERROR: HeaderName = HeaderName::from_static("kiln-error");
@@ -31,7 +88,7 @@ struct ErrorBody<'a> {
 
 /// A reply with a body of a type.
 pub(super) fn whole(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(AnswerBody::whole(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer

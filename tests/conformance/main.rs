@@ -48,6 +48,7 @@ macro_rules! suite {
         tests! { $subject;
             bodies {
                 every_size: default http json frame;
+                long_ones_in_parts: default http json frame;
                 every_byte: default http frame, not json: "it carries text: see `every_character`";
                 every_character: default http json frame;
                 a_body_that_is_not_text_is_refused: json, not default http frame: "they carry any bytes";

@@ -17,3 +17,4 @@ mod harness;
 mod own_paths;
 mod reload;
 mod requests;
+mod streams;

@@ -64,6 +64,11 @@ impl Process {
         }
     }
 
+    /// Bytes of stdin that the guest hasn't taken.
+    pub(super) fn fed(&self) -> usize {
+        self.state.lock().stdin.iter().map(Bytes::len).sum()
+    }
+
     /// Ends stdin after what is queued.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;

@@ -252,6 +252,10 @@ impl Stdio for FakeSandbox {
         self.process.close();
     }
 
+    fn queued(&self) -> usize {
+        self.process.fed()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         if let Some(piece) = self.process.take() {
             return Poll::Ready(Ok(Some(piece)));

@@ -133,6 +133,10 @@ impl Stdio for Channel {
         self.shared.io().close();
     }
 
+    fn queued(&self) -> usize {
+        self.shared.io().queued()
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         if let Guest::Made(_) = self.guest {
             return Poll::Ready(Err(Error::internal("the sandbox is read before it was launched")));

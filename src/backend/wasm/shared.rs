@@ -120,6 +120,11 @@ impl Io {
         }
     }
 
+    /// Bytes of stdin that the guest hasn't taken.
+    pub(super) fn queued(&self) -> usize {
+        self.input.iter().map(Bytes::len).sum()
+    }
+
     pub(super) fn close(&mut self) {
         self.closed = true;
     }

@@ -244,7 +244,7 @@ proptest! {
     ) {
         let headers = vec![(name.clone(), value.clone())];
         let body = Bytes::from(body);
-        let request = Call { headers: &headers, path: &path, url: "", body: &body, ..call() };
+        let request = Call { headers: (&headers).into(), path: &path, url: "".into(), body: &body, ..call() };
         if let Ok(written) = Session::new(Format::Http).encode(&request) {
             let mut slots = [httparse::EMPTY_HEADER; 16];
             let mut parsed = httparse::Request::new(&mut slots);

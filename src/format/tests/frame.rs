@@ -19,7 +19,7 @@ fn ready() -> Vec<u8> {
 fn a_request_is_written_as_the_design_gives_it() {
     let headers =
         pairs(&[("content-type", "text/plain"), ("x-a", "1"), ("X-A", "2"), ("fn-call-id", "forged")]);
-    let written = Session::new(Format::Frame).encode(&Call { headers: &headers, ..call() }).unwrap();
+    let written = Session::new(Format::Frame).encode(&Call { headers: (&headers).into(), ..call() }).unwrap();
     let meta = r#"{"deadline_ms":1769791959786,"method":"POST","path":"/?x=1","content_type":"text/plain","headers":{"X-A":["1","2"]}}"#;
     assert_eq!(wire(&written), framed(2, id(), meta, b"world"));
     assert_eq!(written.body.as_ptr(), call().body.as_ptr());
@@ -160,7 +160,7 @@ fn what_is_too_much_is_refused_with_its_figure_before_it_comes() {
 fn a_request_that_does_not_fit_is_refused_and_the_session_goes_on() {
     let headers = pairs(&[("X", &"y".repeat(66_000))]);
     let mut session = Session::new(Format::Frame);
-    let error = session.encode(&Call { headers: &headers, ..call() }).unwrap_err();
+    let error = session.encode(&Call { headers: (&headers).into(), ..call() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.message().contains("carries at most 65535"), "{error}");
     let written = session.encode(&call()).unwrap();

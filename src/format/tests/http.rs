@@ -27,7 +27,7 @@ fn a_request_is_written_as_the_seeds_give_it() {
     ]);
     let id = call().id;
     assert_eq!(
-        written(&Call { headers: &headers, ..call() }),
+        written(&Call { headers: (&headers).into(), ..call() }),
         format!(
             "POST /r/echo?x=1 HTTP/1.1\r\n\
              Host: localhost\r\n\
@@ -52,7 +52,7 @@ fn a_request_is_written_as_the_seeds_give_it() {
 #[test]
 fn a_request_without_url_headers_or_body_is_whole() {
     let empty = Bytes::new();
-    let text = written(&Call { url: "", path: "/a?b", body: &empty, method: "GET", ..call() });
+    let text = written(&Call { url: "".into(), path: "/a?b", body: &empty, method: "GET", ..call() });
     assert!(
         text.starts_with("GET /r/echo/a?b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nTask-Id: "),
         "{text}"
@@ -82,7 +82,7 @@ fn headers_that_would_smuggle_are_refused_and_the_session_goes_on() {
     let mut session = Session::new(Format::Http);
     for (name, value) in [("X", "a\r\nFn_call_id: forged"), ("X\r\nTask-Id", "a"), ("X", "\0")] {
         let headers = pairs(&[(name, value)]);
-        let error = session.encode(&Call { headers: &headers, ..call() }).unwrap_err();
+        let error = session.encode(&Call { headers: (&headers).into(), ..call() }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
     session.encode(&call()).unwrap();

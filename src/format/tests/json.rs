@@ -11,8 +11,9 @@ fn read(reply: impl AsRef<[u8]>) -> Verdict {
 fn a_request_is_written_as_the_seeds_give_it() {
     let headers = pairs(&[("content-type", "application/json")]);
     let body = Bytes::from_static(b"{\"a\":\"b\"}\n");
-    let written =
-        Session::new(Format::Json).encode(&Call { headers: &headers, body: &body, ..call() }).unwrap();
+    let written = Session::new(Format::Json)
+        .encode(&Call { headers: (&headers).into(), body: &body, ..call() })
+        .unwrap();
     let id = call().id;
     assert_eq!(
         String::from_utf8(wire(&written)).unwrap(),
@@ -32,7 +33,7 @@ fn headers_are_grouped_and_escaped_and_the_line_is_one() {
         ("Connection", "close"),
     ]);
     let body = Bytes::from("line\nline \u{1f980} \u{0}");
-    let call = Call { headers: &headers, body: &body, url: "http://h/\"\\", ..call() };
+    let call = Call { headers: (&headers).into(), body: &body, url: "http://h/\"\\".into(), ..call() };
     let text = wire(&Session::new(Format::Json).encode(&call).unwrap());
     assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1);
     assert!(text.ends_with(b"}\n"));

@@ -4,10 +4,11 @@ mod any;
 mod frame;
 mod http;
 mod json;
+mod parts;
 
-use super::{Broken, Call, Encoded, Progress, Session};
+use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
-use crate::invocation::{InvocationId, Reply};
+use crate::invocation::{Headers, InvocationId, Reply};
 use bytes::Bytes;
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
@@ -24,9 +25,11 @@ pub(super) fn call() -> Call<'static> {
         deadline: UNIX_EPOCH + Duration::from_millis(1_769_791_959_786),
         method: "POST",
         path: "/?x=1",
-        url: "http://localhost/r/echo?x=1",
-        headers: &[],
+        url: "http://localhost/r/echo?x=1".into(),
+        headers: Headers::default(),
         body: &BODY,
+        rest: Rest::Nothing,
+        parts_above: usize::MAX,
     }
 }
 
@@ -72,6 +75,7 @@ fn feed(session: &mut Session, pieces: impl IntoIterator<Item = Bytes>) -> Verdi
             Ok(Progress::Done { answer, stray }) => {
                 verdict = Verdict::Answer(answer.map_err(|error| error.to_string()), stray);
             }
+            Ok(progress) => panic!("a reply that must be whole is given in parts: {progress:?}"),
             Err(Broken(why)) => return Verdict::Broken(why),
         }
     }
@@ -99,7 +103,7 @@ fn assert_broken(verdict: &Verdict, what: &str) {
     }
 }
 
-/// A written request, head and body together.
+/// A written request, or a part of it, as stdin gets it.
 fn wire(written: &Encoded) -> Vec<u8> {
     [&written.head[..], &written.body[..]].concat()
 }

@@ -2,8 +2,12 @@
 
 use crate::bench::Bench;
 use bytes::Bytes;
-use kiln::function::MIB;
-use kiln::{ErrorKind, Format};
+use kiln::format::Rest;
+use kiln::function::{DEFAULT_NAMESPACE, MIB};
+use kiln::host::{BodySource, Upload};
+use kiln::invocation::Request;
+use kiln::{ErrorKind, Format, Result};
+use std::task::{Context, Poll};
 
 /// 0 B to 8 MiB, around the sizes at which a pipe or a buffer is full.
 pub async fn every_size(bench: &mut Bench) {
@@ -15,6 +19,37 @@ pub async fn every_size(bench: &mut Bench) {
         let reply = bench.reply("echo", "/", body.to_owned()).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body == body, "{size} bytes came back as {}", reply.body.len());
+    }
+}
+
+/// A body that comes in pieces, and a reply that goes in parts wherever the format has them.
+pub async fn long_ones_in_parts(bench: &mut Bench) {
+    bench.deploy(bench.echo("echo").memory(128 * MIB)).await;
+    let body: Bytes = (b'a'..=b'z').cycle().take(5 << 20).collect();
+    for known in [true, false] {
+        let (start, rest) = (body.slice(..1000), body.slice(1000..));
+        let length = if known { Rest::Bytes(rest.len() as u64) } else { Rest::Unknown };
+        let upload = Upload::new(start, length, Pieces(rest));
+        let streamed = bench.host.stream(DEFAULT_NAMESPACE, "echo", Request::new(), upload, 64 << 10).await;
+        let reply = streamed.result.unwrap_or_else(|error| panic!("{error}: {:?}", error.logs()));
+        assert_eq!((reply.status, streamed.parts.is_some()), (200, bench.format != Format::Json));
+        let mut came = reply.body.to_vec();
+        if let Some(mut parts) = streamed.parts {
+            while let Some(part) = parts.next().await {
+                came.extend_from_slice(&part.unwrap());
+            }
+        }
+        assert!(came == body, "{} bytes came back as {}", body.len(), came.len());
+    }
+}
+
+/// What is left of a body, in pieces that end anywhere.
+struct Pieces(Bytes);
+
+impl BodySource for Pieces {
+    fn poll_piece(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let piece = self.0.split_to(self.0.len().min(99_991));
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
     }
 }
 

@@ -1,0 +1,233 @@
+//! A job that has its sandbox: the request goes in, the reply comes out, the sandbox is given back.
+//!
+//! Guarded: dropped before that, as when its caller goes away, it leaves a poisoned sandbox that is removed (`SEEDS.md
+//! E10`).
+
+use super::Shared;
+use super::exchange::{self, is_fit};
+use super::flow::Flow;
+use super::invoke::Waiting;
+use super::ongoing::{Answered, Ongoing};
+use super::sandbox::Life;
+use super::state::{Run, Work};
+use super::upload::Upload;
+use super::within::{GivenUp, after, within};
+use super::work::with_tail;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Call;
+use crate::invocation::{Outcome, Request, Start};
+use crate::pool::{Fate, JobId, SandboxId, Time};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
+
+/// A job that has its sandbox. Dropped before it is released, the sandbox is poisoned and removed.
+pub(super) struct Running {
+    pub(super) host: Arc<Shared>,
+    job: JobId,
+    sandbox: SandboxId,
+    start: Start,
+    pub(super) life: Option<Box<Life>>,
+    granted: Time,
+}
+
+impl Running {
+    pub(super) fn new(
+        host: &Arc<Shared>,
+        job: JobId,
+        arrival: Time,
+        run: Run,
+        outcome: &mut Outcome,
+    ) -> Self {
+        let granted = host.now();
+        let seen = if matches!(run.start, Start::Warm | Start::Prewarmed | Start::RecreatedPrewarm) {
+            Duration::ZERO
+        } else {
+            run.life.start_seen_since(arrival, granted)
+        };
+        outcome.timings.start = seen;
+        outcome.timings.wait = granted.since(arrival).saturating_sub(seen);
+        outcome.phases = run.life.phases;
+        let (sandbox, start) = (run.life.id, run.start);
+        Self { host: host.clone(), job, sandbox, start, life: Some(run.life), granted }
+    }
+
+    /// Resumes a paused sandbox and looks whether it still lives. False: the job must have another one (`SEEDS.md W17`, `W20`).
+    pub(super) async fn make_fit(&mut self) -> bool {
+        let Some(life) = self.life.as_mut() else { return false };
+        if life.paused {
+            if let Err(error) = life.sandbox.resume().await {
+                tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
+                return false;
+            }
+            life.paused = false;
+        }
+        if !life.revised.function.format.is_streaming() {
+            return true;
+        }
+        // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
+        // another one would fare no better.
+        life.is_fresh(self.start) || is_fit(life.sandbox.as_mut(), &mut life.session)
+    }
+
+    /// The job goes back to the head of the line, the sandbox goes.
+    pub(super) fn reschedule(mut self) -> Waiting {
+        let host = self.host.clone();
+        let (job, sandbox) = (self.job, self.sandbox);
+        let life = self.life.take();
+        let mut receiver = None;
+        host.event(|state, now| {
+            receiver = Some(state.wait(job));
+            if let Some(life) = life {
+                state.put(life);
+            }
+            state.pool.reschedule(now, sandbox, job);
+        });
+        // Without a receiver the channel is closed, and the job is told that it was lost.
+        Waiting::new(host, job, receiver.unwrap_or_else(|| oneshot::channel().1))
+    }
+
+    /// Sends the request and waits for the reply, or for the beginning of one that is longer than `parts_above`.
+    pub(super) async fn run(
+        mut self,
+        request: &Request<'_>,
+        upload: &mut Upload,
+        parts_above: usize,
+        outcome: &mut Outcome,
+    ) -> Result<Answered> {
+        let host = self.host.clone();
+        let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
+        let revised = life.revised.clone();
+        life.logs.serve(request.id);
+        let function = &revised.function;
+        let limit = function.limits.timeout;
+        let call = Call {
+            id: request.id,
+            function: &function.name,
+            memory: revised.memory,
+            max_reply: function.limits.max_reply,
+            deadline: SystemTime::now() + limit,
+            method: request.method,
+            path: request.path,
+            url: request.url,
+            headers: request.headers,
+            body: &upload.start,
+            rest: upload.rest,
+            parts_above,
+        };
+        // Any other was looked at when it was made fit.
+        if function.format.is_streaming()
+            && life.is_fresh(self.start)
+            && let Err(broken) = exchange::take_stray(life.sandbox.as_mut(), &mut life.session)
+        {
+            let error =
+                Error::failed(format!("the function wrote to stdout before its first request: {broken}"));
+            let error = with_tail(error, &life.logs);
+            self.release(Fate::Poisoned);
+            return Err(error);
+        }
+        let mut written = match life.session.encode(&call) {
+            Ok(written) => written,
+            Err(error) => {
+                // Nothing was sent: a streaming sandbox is as good as before.
+                let fate = if function.format.is_streaming() { Fate::Keep } else { Fate::Poisoned };
+                self.release(fate);
+                return Err(error);
+            }
+        };
+        // Only now: after a request that couldn't be written the next one is still the first.
+        let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
+        if !function.format.is_streaming() {
+            let launch = life.sandbox.launch(std::mem::take(&mut written.env));
+            // The backend keeps to `start_timeout`, in which waiting for its turn doesn't count; that is bounded here.
+            let turn = function.limits.start_timeout.saturating_add(host.max_wait);
+            match within(after(turn), &host.stopping, launch).await {
+                Ok(Ok(phases)) => {
+                    outcome.phases.create += phases.create;
+                    outcome.phases.start += phases.start;
+                    outcome.phases.init += phases.init;
+                }
+                Ok(Err(error)) => {
+                    let error = with_tail(error, &life.logs);
+                    self.release(Fate::Poisoned);
+                    return Err(error);
+                }
+                Err(given_up) => {
+                    self.end(given_up).await;
+                    let message = format!("the function did not start within {turn:?}");
+                    return Err(host.given_up(given_up, message));
+                }
+            }
+        }
+        let format = function.format;
+        let mut flow = Flow::new(upload, host.max_body, parts_above);
+        let in_one = parts_above == usize::MAX && flow.is_sent();
+        exchange::send(life.sandbox.as_mut(), written);
+        let mut came = None;
+        if initialises {
+            // Booting is not the request's time (`SEEDS.md E9`), where it can be told apart. A guest that never says that it is
+            // ready has the request's time on top, since it may have begun with it.
+            let boot = function.limits.start_timeout.saturating_add(limit);
+            let ready = exchange::ready(life.sandbox.as_mut(), &mut life.session, format, &mut flow);
+            came = within(after(boot), &host.stopping, ready).await.transpose();
+        }
+        let began = host.now();
+        outcome.timings.start += began.since(self.granted);
+        let mut ongoing = Ongoing::new(self, flow, began, limit);
+        let came = match came {
+            Some(came) => came,
+            None if in_one => ongoing.whole().await,
+            None => ongoing.begin().await,
+        };
+        outcome.timings.run = host.now().since(began);
+        ongoing.answered(came).await
+    }
+
+    /// Gives the sandbox back.
+    pub(super) fn release(&mut self, fate: Fate) {
+        let Some(life) = self.life.take() else { return };
+        let (job, sandbox, held) = (self.job, self.sandbox, life.held());
+        self.host.event(|state, now| {
+            state.put(life);
+            state.pool.released(now, sandbox, job, held, fate);
+        });
+    }
+
+    /// Ends a sandbox whose time is over, and where that takes a while, waits until it is gone: the caller is told
+    /// that it is.
+    pub(super) async fn end(&mut self, given_up: GivenUp) {
+        const A_WHILE: Duration = Duration::from_secs(5);
+        let Some(life) = self.life.take() else { return };
+        let (job, sandbox, held) = (self.job, self.sandbox, life.held());
+        let host = self.host.clone();
+        let mut work = host.decide(|state, now| {
+            state.put(life);
+            state.pool.released(now, sandbox, job, held, Fate::Poisoned);
+        });
+        let own =
+            work.iter().position(|work| matches!(work, Work::Remove { life, .. } if life.id == sandbox));
+        let own = own.map(|index| work.swap_remove(index));
+        host.perform(work);
+        if let Some(Work::Remove { life, .. }) = own {
+            let removal = host.runtime.spawn(host.clone().remove(life));
+            if given_up == GivenUp::TimedOut {
+                let _ = tokio::time::timeout(A_WHILE, removal).await;
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.release(Fate::Poisoned);
+    }
+}
+
+impl Shared {
+    pub(super) fn given_up(&self, given_up: GivenUp, message: String) -> Error {
+        match given_up {
+            GivenUp::TimedOut => Error::new(ErrorKind::TimedOut, message),
+            GivenUp::Stopped => Error::unavailable("the host stopped while the request ran"),
+        }
+    }
+}
