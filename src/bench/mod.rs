@@ -18,6 +18,7 @@ pub mod distribution;
 pub mod document;
 pub mod fit;
 pub mod load;
+pub mod report;
 pub mod rng;
 pub mod start;
 pub mod units;
