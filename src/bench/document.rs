@@ -79,7 +79,7 @@ pub enum Results {
     /// `kiln bench start`.
     Start(StartResults),
     /// `kiln bench load`.
-    Load(LoadResults),
+    Load(Box<LoadResults>),
     /// `kiln bench density`.
     Density(DensityResults),
 }
@@ -104,7 +104,7 @@ impl Document {
     /// Reads a result. `InvalidInput` with `place` and why where it is none, or one of another version.
     pub fn read(place: impl Display, json: &[u8]) -> Result<Self> {
         let wrong = |why: String| Error::invalid(format!("{place} {why}"));
-        let what = format!("give a file that `kiln bench start|load|density -o json` wrote");
+        let what = "give a file that `kiln bench start|load|density -o json` wrote".to_string();
         let value: serde_json::Value =
             serde_json::from_slice(json).map_err(|error| wrong(format!("is not JSON: {error}; {what}")))?;
         if value.get("schema").and_then(|schema| schema.as_str()) != Some(SCHEMA) {

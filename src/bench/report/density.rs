@@ -12,21 +12,21 @@ use std::fmt::Write;
 pub(super) fn html(results: &DensityResults) -> String {
     let mut html = String::new();
     for (number, case) in results.cases.iter().enumerate() {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<section><h2>{} <span class=\"chip\">{}</span> <span class=\"chip\">{}</span></h2>\n",
+            "<section><h2>{} <span class=\"chip\">{}</span> <span class=\"chip\">{}</span></h2>",
             escape(&case.function),
             case.backend,
             case.format
         );
         if let Some(why) = &case.absent {
-            let _ = write!(html, "<p class=\"warning\">{}.</p>\n", escape(why));
+            let _ = writeln!(html, "<p class=\"warning\">{}.</p>", escape(why));
         }
         if let Some(each) = case.per_sandbox {
             let bytes = units::bytes(each.resident);
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<p>Each idle sandbox adds <b>{bytes}</b> and {:.1} memory maps.</p>\n",
+                "<p>Each idle sandbox adds <b>{bytes}</b> and {:.1} memory maps.</p>",
                 each.maps
             );
             html.push_str(&plot(number, case, each.resident).html());

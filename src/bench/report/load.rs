@@ -18,11 +18,11 @@ pub(super) fn html(load: &LoadResults) -> String {
         escape(place)
     );
     if let Some(why) = &load.behind {
-        let _ = write!(html, "<p class=\"warning\"><b>Mind:</b> {}.</p>\n", escape(why));
+        let _ = writeln!(html, "<p class=\"warning\"><b>Mind:</b> {}.</p>", escape(why));
     }
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<p>Asked for {}/s ({}) for {} s: {} meant, {} sent, {} answered well, <b>{:.1}/s achieved</b>.</p>\n",
+        "<p>Asked for {}/s ({}) for {} s: {} meant, {} sent, {} answered well, <b>{:.1}/s achieved</b>.</p>",
         load.rate,
         load.arrivals.as_str(),
         load.seconds,

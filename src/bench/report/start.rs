@@ -32,7 +32,7 @@ pub(super) fn html(results: &StartResults) -> String {
 
 fn section(number: usize, function: &str, cases: &[&StartCase], html: &mut String) {
     let format = cases.first().map_or("", |case| case.format.as_str());
-    let _ = write!(html, "<section><h2>{} <span class=\"chip\">{format}</span></h2>\n", escape(function));
+    let _ = writeln!(html, "<section><h2>{} <span class=\"chip\">{format}</span></h2>", escape(function));
     let counted: Vec<_> = cases.iter().copied().filter(|case| !case.runs.is_empty()).collect();
     if !counted.is_empty() {
         html.push_str(&plot(number, function, &counted).html());

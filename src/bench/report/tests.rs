@@ -32,7 +32,7 @@ fn start(name: &str) -> Results {
 
 fn load(name: &str) -> Results {
     let values: Distribution = (1..1000).map(|i| i * i).collect();
-    Results::Load(LoadResults {
+    Results::Load(Box::new(LoadResults {
         function: name.into(),
         backend: None,
         format: None,
@@ -50,7 +50,7 @@ fn load(name: &str) -> Results {
         starts: BTreeMap::from([(name.to_owned(), 1)]),
         errors: BTreeMap::from([(name.to_owned(), 1)]),
         behind: Some(name.into()),
-    })
+    }))
 }
 
 fn density(name: &str) -> Results {
