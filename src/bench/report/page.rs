@@ -62,9 +62,13 @@ fn facts(about: &About) -> String {
         ("kiln", format!("{} ({} build)", versions.kiln, versions.profile)),
     ];
     let known = [("wasmtime", &versions.wasmtime), ("engine", &versions.engine), ("rustc", &versions.rustc)];
-    facts.extend(known.into_iter().filter_map(|(name, version)| Some((name, version.clone()?))));
-    facts.push(("measured", format!("{}, in {:.1} s, seed {}", about.date, about.seconds, about.seed)));
-    facts.extend(machine.load.map(|load| ("load before", format!("{load:.2} processes on average"))));
+    facts.extend(
+        known
+            .into_iter()
+            .filter_map(|(name, version)| Some((name, version.clone()?.split(" (").next()?.to_owned()))),
+    );
+    let load = machine.load.map(|load| format!(", load {load:.1} before")).unwrap_or_default();
+    facts.push(("measured", format!("{} in {:.1} s{load}", about.date, about.seconds)));
     let mut html = String::from("<dl class=\"facts\">");
     for (name, value) in facts {
         let _ = write!(html, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(&value));

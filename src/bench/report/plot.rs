@@ -122,6 +122,10 @@ impl Plot {
 
     fn axes(&self, frame: &Frame, svg: &mut String) {
         let (right, bottom) = (frame.width - RIGHT, frame.height - BOTTOM);
+        for between in self.x.between() {
+            let x = self.left_of(frame, between);
+            let _ = write!(svg, "<path class=\"minor\" d=\"M{x:.1} {TOP}V{bottom}\"/>");
+        }
         for tick in self.x.ticks(frame.ticks) {
             let x = self.left_of(frame, tick);
             let _ = write!(

@@ -42,6 +42,15 @@ impl Scale {
             Self::Linear(low, high) => linear_ticks(low, high, room),
         }
     }
+
+    /// Lines between the ticks, by whose distances a logarithmic axis is known.
+    pub(super) fn between(self) -> Vec<f64> {
+        let Self::Log(low, high) = self else { return Vec::new() };
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+        let steps =
+            (first..=last).flat_map(|power| (1..=9).map(move |step| f64::from(step) * 10_f64.powi(power)));
+        steps.filter(|value| (low..=high).contains(value)).collect()
+    }
 }
 
 fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {

@@ -16,5 +16,6 @@
   const drawn = [...document.querySelectorAll(".chart g[data-of] .curve")].filter(long).length;
   document.documentElement.dataset.kind = data.results.kind;
   document.documentElement.dataset.drawn = String(drawn);
+  document.documentElement.dataset.width = String(window.innerWidth);
   document.documentElement.dataset.overflow = String(document.documentElement.scrollWidth > window.innerWidth);
 })();

@@ -61,7 +61,7 @@ fn plot(number: usize, function: &str, cases: &[&StartCase]) -> Plot {
             let median = case.summary.map(|summary| units::time(summary.p50)).unwrap_or_default();
             Curve {
                 name: format!("{} · {}", case.backend, case.start.as_str()),
-                figures: format!("median {median}, {} runs", case.runs.len()),
+                figures: format!("median {median}"),
                 colour: colour(case.start),
                 dashed: case.backend == BackendKind::Docker,
                 points: case.totals().curve().map(|(value, share)| (value.max(1) as f64, share)).collect(),
