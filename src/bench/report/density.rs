@@ -4,7 +4,7 @@ use super::plot::{Curve, Plot};
 use super::scale::{self, Scale};
 use super::table;
 use super::text::escape;
-use crate::bench::density::{DensityCase, DensityResults};
+use crate::bench::density::{DensityCase, DensityResults, PerSandbox};
 use crate::bench::units;
 use crate::function::BackendKind;
 use std::fmt::Write;
@@ -24,11 +24,8 @@ pub(super) fn html(results: &DensityResults) -> String {
         }
         if let Some(each) = case.per_sandbox {
             let bytes = units::bytes(each.resident);
-            let _ = writeln!(
-                html,
-                "<p>Each idle sandbox adds <b>{bytes}</b> and {:.1} memory maps.</p>",
-                each.maps
-            );
+            let parts = parts(&each);
+            let _ = writeln!(html, "<p>Each idle sandbox adds <b>{bytes}</b>: {parts}.</p>");
             html.push_str(&plot(number, case, each.resident).html());
         }
         if !case.points.is_empty() {
@@ -38,6 +35,23 @@ pub(super) fn html(results: &DensityResults) -> String {
     }
     html.push_str(ABOUT);
     html
+}
+
+/// What the cost of one is made of. Containers take no maps of Kiln's process.
+fn parts(each: &PerSandbox) -> String {
+    let own = format!("{} of Kiln's process", units::bytes(each.pss));
+    let (Some(container), shim) = (each.containers, each.shims) else {
+        return format!(
+            "{own}, {} of page tables; and {:.1} memory maps",
+            units::bytes(each.page_tables),
+            each.maps
+        );
+    };
+    let shim = shim.map_or_else(
+        || "a shim that can't be seen".into(),
+        |shim| format!("{} of its shim", units::bytes(shim)),
+    );
+    format!("{} of the container, {shim}, {own}", units::bytes(container))
 }
 
 fn plot(number: usize, case: &DensityCase, slope: f64) -> Plot {
@@ -52,7 +66,7 @@ fn plot(number: usize, case: &DensityCase, slope: f64) -> Plot {
         description,
         labels: ("idle sandboxes", "resident"),
         x: Scale::linear(points.iter().map(|point| point.0)),
-        y: Scale::linear(points.iter().map(|point| point.1)),
+        y: Scale::bytes(points.iter().map(|point| point.1)),
         write_x: |value| units::count(value as u64),
         write_y: scale::bytes,
         steps: false,
@@ -87,7 +101,7 @@ fn points(case: &DensityCase) -> String {
         })
         .collect();
     let heading = ["sandboxes", "all", "RSS", "PSS", "page tables", "containers", "shims", "maps", "threads"];
-    table::html("What was resident", &heading, 0, &rows)
+    table::html("What was resident", &heading, 1, &rows)
 }
 
 const ABOUT: &str = "<section class=\"about\"><h2>What is what</h2><dl>\

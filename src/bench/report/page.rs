@@ -68,7 +68,7 @@ fn facts(about: &About) -> String {
             .filter_map(|(name, version)| Some((name, version.clone()?.split(" (").next()?.to_owned()))),
     );
     let load = machine.load.map(|load| format!(", load {load:.1} before")).unwrap_or_default();
-    facts.push(("measured", format!("{} in {:.1} s{load}", about.date, about.seconds)));
+    facts.push(("measured", format!("{} in {:.1}\u{a0}s{load}", about.date, about.seconds)));
     let mut html = String::from("<dl class=\"facts\">");
     for (name, value) in facts {
         let _ = write!(html, "<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(&value));

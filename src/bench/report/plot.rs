@@ -49,7 +49,7 @@ const FRAMES: [Frame; 2] = [
     Frame { class: "wide", width: 1000.0, height: 380.0, ticks: 9 },
     Frame { class: "narrow", width: 352.0, height: 300.0, ticks: 4 },
 ];
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 74.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;

@@ -9,6 +9,8 @@ pub(super) enum Scale {
     Log(f64, f64),
     /// Equal differences at equal distances.
     Linear(f64, f64),
+    /// The same of bytes: what is round in powers of 1024 is round.
+    Bytes(f64, f64),
 }
 
 impl Scale {
@@ -26,11 +28,19 @@ impl Scale {
         Self::Linear(low, if high > low { high + (high - low) * 0.05 } else { low + 1.0 })
     }
 
+    /// Holds 0 and all values, which are bytes, on a linear axis.
+    pub(super) fn bytes(values: impl IntoIterator<Item = f64>) -> Self {
+        match Self::linear(values) {
+            Self::Linear(low, high) => Self::Bytes(low, high),
+            other => other,
+        }
+    }
+
     /// The share of the axis before a value, from 0 to 1.
     pub(super) fn place(self, value: f64) -> f64 {
         let share = match self {
             Self::Log(low, high) => (value.max(f64::MIN_POSITIVE) / low).ln() / (high / low).ln(),
-            Self::Linear(low, high) => (value - low) / (high - low),
+            Self::Linear(low, high) | Self::Bytes(low, high) => (value - low) / (high - low),
         };
         share.clamp(0.0, 1.0)
     }
@@ -40,6 +50,12 @@ impl Scale {
         match self {
             Self::Log(low, high) => log_ticks(low, high, room),
             Self::Linear(low, high) => linear_ticks(low, high, room),
+            Self::Bytes(low, high) => {
+                let unit =
+                    [1024_f64.powi(3), 1024_f64.powi(2), 1024.0].into_iter().find(|unit| high >= *unit);
+                let unit = unit.unwrap_or(1.0);
+                linear_ticks(low / unit, high / unit, room).into_iter().map(|tick| tick * unit).collect()
+            }
         }
     }
 
@@ -120,13 +136,17 @@ mod tests {
             Scale::Log(3e6, 3e7).ticks(8).into_iter().map(time).collect::<Vec<_>>(),
             ["5 ms", "10 ms", "20 ms"]
         );
+        assert_eq!(
+            Scale::bytes([0.0, 5e7]).ticks(5).into_iter().map(bytes).collect::<Vec<_>>(),
+            ["0 B", "10 MiB", "20 MiB", "30 MiB", "40 MiB", "50 MiB"]
+        );
         assert_eq!(Scale::Linear(0.0, 105.0).ticks(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
     }
 
     proptest! {
         #[test]
         fn whatever_is_measured_lies_on_the_axis(values in prop::collection::vec(0.0..1e12_f64, 0..20), room in 0_usize..12) {
-            for scale in [Scale::log(values.iter().copied()), Scale::linear(values.iter().copied())] {
+            for scale in [Scale::log(values.iter().copied()), Scale::linear(values.iter().copied()), Scale::bytes(values.iter().copied())] {
                 let mut places: Vec<_> = values.iter().chain(&scale.ticks(room)).map(|value| scale.place(*value)).collect();
                 prop_assert!(places.iter().all(|place| (0.0..=1.0).contains(place)));
                 let ticks = scale.ticks(room).len();
