@@ -137,8 +137,8 @@ mod tests {
             ["5 ms", "10 ms", "20 ms"]
         );
         assert_eq!(
-            Scale::bytes([0.0, 5e7]).ticks(5).into_iter().map(bytes).collect::<Vec<_>>(),
-            ["0 B", "10 MiB", "20 MiB", "30 MiB", "40 MiB", "50 MiB"]
+            Scale::bytes([0.0, 4e7]).ticks(5).into_iter().map(bytes).collect::<Vec<_>>(),
+            ["0 B", "10 MiB", "20 MiB", "30 MiB", "40 MiB"]
         );
         assert_eq!(Scale::Linear(0.0, 105.0).ticks(6), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
     }

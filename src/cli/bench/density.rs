@@ -62,6 +62,20 @@ async fn fill(
     // A sandbox that starts is charged its limit: all of them may.
     let memory = limit.saturating_mul(u64::from(count) + 2).max(settings.memory.unwrap_or(0));
     let bed = beds.make(&HostSettings { memory: Some(memory), ..settings.clone() }, Watch::gated())?;
+    let filled = fill_bed(&bed, settings, chosen, count, case, progress).await;
+    // Before the next backend is looked at.
+    beds.end(bed).await;
+    filled
+}
+
+async fn fill_bed(
+    bed: &Bed,
+    settings: &HostSettings,
+    chosen: &Chosen,
+    count: u32,
+    case: &mut DensityCase,
+    progress: &Progress,
+) -> Result<()> {
     if case.backend == BackendKind::Wasm
         && let Some(most) = bed.instances()
         && most < count
@@ -75,19 +89,18 @@ async fn fill(
     function.prewarm = count;
     function.limits.max_sandboxes = function.limits.max_sandboxes.max(count);
     bed.host.deploy(function).await?;
-    case.push(look(&bed, settings, case.backend, 0).await?);
+    case.push(look(bed, settings, case.backend, 0).await?);
     let steps = STEPS.min(count);
     for step in 1..=steps {
         let upto = u32::try_from(u64::from(count) * u64::from(step) / u64::from(steps)).unwrap_or(count);
         let started = bed.watch.started();
         let more = (upto as usize).saturating_sub(started);
         bed.watch.open(more);
-        reach(&bed, upto as usize).await?;
+        reach(bed, upto as usize).await?;
         progress.step(more as u64);
         sleep(SETTLE).await;
-        case.push(look(&bed, settings, case.backend, upto).await?);
+        case.push(look(bed, settings, case.backend, upto).await?);
     }
-    beds.end(bed).await;
     Ok(())
 }
 

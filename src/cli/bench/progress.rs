@@ -18,13 +18,14 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{bar:32} {percent:>3} %  {msg}  {eta} left") {
             bar.set_style(style.progress_chars("━╸ "));
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }
 
     /// There are so many steps more.
     pub(super) fn expect(&self, steps: u64) {
         self.0.inc_length(steps);
+        // Not before: of nothing all is done.
+        self.0.enable_steady_tick(Duration::from_millis(200));
     }
 
     /// What is being done.
