@@ -34,6 +34,8 @@
 
 pub mod backend;
 #[cfg(feature = "cli")]
+pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod error;
 pub mod format;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::bench::args::Bench;
 use crate::function::{BackendKind, Format};
 use crate::manifest;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -38,6 +39,8 @@ pub(super) enum Output {
     Table,
     /// For programs
     Json,
+    /// For spreadsheets; `kiln bench` only
+    Csv,
 }
 
 /// How log lines are written.
@@ -62,6 +65,8 @@ pub(super) enum Command {
     List(Remote),
     /// Show the pool of a running server in figures
     Pool(Remote),
+    /// Measure starts, load and density of a manifest's functions, and compare results
+    Bench(Bench),
     /// Check what this machine can run, and say what to do about the rest
     Doctor(Doctor),
     /// Write a shell's completion script to stdout
@@ -76,6 +81,8 @@ impl Command {
     pub(super) fn default_filter(&self) -> &'static str {
         match self {
             Self::Serve(_) => "warn,kiln=info",
+            // What it provokes on purpose, a budget too small for two, is no news; what fails is in its result.
+            Self::Bench(_) => "error,kiln::function=off",
             _ => "warn,kiln::function=info",
         }
     }
@@ -173,7 +180,7 @@ fn format(text: &str) -> Result<Format, String> {
     known.ok_or_else(|| "give default, http, json or frame".into())
 }
 
-fn backend(text: &str) -> Result<BackendKind, String> {
+pub(super) fn backend(text: &str) -> Result<BackendKind, String> {
     let known = BackendKind::ALL.into_iter().find(|backend| backend.as_str() == text);
     known.ok_or_else(|| "give wasm or docker".into())
 }

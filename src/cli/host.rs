@@ -1,31 +1,74 @@
 //! The host that a command runs, from the manifest's settings: the one place where backends are made.
 
+use crate::backend::Backend;
+#[cfg(feature = "wasm")]
+use crate::backend::wasm::Wasm;
 use crate::error::Result;
 use crate::host::{Host, HostBuilder};
 use crate::manifest::HostSettings;
+use std::sync::Arc;
+
+/// A host, and what of its backends can be asked directly.
+pub(super) struct Made {
+    pub(super) host: Host,
+    #[cfg(feature = "wasm")]
+    wasm: Wasm,
+}
+
+impl Made {
+    /// Modules that were compiled, not loaded from the cache.
+    pub(super) fn compiled(&self) -> u64 {
+        #[cfg(feature = "wasm")]
+        return self.wasm.figures().compiled;
+        #[cfg(not(feature = "wasm"))]
+        0
+    }
+
+    /// Wasm instances that can live at once; `None` without that backend.
+    pub(super) fn instances(&self) -> Option<u32> {
+        #[cfg(feature = "wasm")]
+        return Some(self.wasm.figures().instances);
+        #[cfg(not(feature = "wasm"))]
+        None
+    }
+}
 
 /// A host with every backend that was built in. `id` marks its containers. Must be called within a tokio runtime.
 pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
+    Ok(make(settings, id, &|backend| backend)?.host)
+}
+
+/// As [`build`], each backend as `wrap` gives it back.
+pub(super) fn make(
+    settings: &HostSettings,
+    id: String,
+    wrap: &dyn Fn(Arc<dyn Backend>) -> Arc<dyn Backend>,
+) -> Result<Made> {
     let builder = configure(settings);
     #[cfg(feature = "wasm")]
-    let builder = {
-        use crate::backend::wasm::{Wasm, WasmConfig};
+    let (builder, wasm) = {
+        use crate::backend::wasm::WasmConfig;
         let mut config = WasmConfig { budget: builder.budget(), ..WasmConfig::default() };
         if let Some(folder) = &settings.cache_dir {
             config.cache_dir = Some(folder.clone());
         }
-        builder.backend(std::sync::Arc::new(Wasm::new(config)?))
+        let wasm = Wasm::new(config)?;
+        (builder.backend(wrap(Arc::new(wasm.clone()))), wasm)
     };
     #[cfg(feature = "docker")]
     let builder = {
         use crate::backend::docker::{Docker, DockerConfig};
         let mut config = DockerConfig::new(id);
         config.host.clone_from(&settings.docker_host);
-        builder.backend(std::sync::Arc::new(Docker::new(config)))
+        builder.backend(wrap(Arc::new(Docker::new(config))))
     };
     #[cfg(not(feature = "docker"))]
     drop(id);
-    builder.build()
+    Ok(Made {
+        host: builder.build()?,
+        #[cfg(feature = "wasm")]
+        wasm,
+    })
 }
 
 /// The host's own settings; what isn't given stays as the host has it.

@@ -12,6 +12,7 @@
 //! | 130 | stopped by Ctrl-C or SIGTERM before it was done |
 
 mod args;
+mod bench;
 mod client;
 mod doctor;
 mod host;
@@ -26,7 +27,7 @@ mod signals;
 
 use crate::error::{Error, ErrorKind};
 use anyhow::Context;
-use args::{Args, Command};
+use args::{Args, Command, Output};
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
@@ -45,12 +46,16 @@ pub fn main() -> ExitCode {
 
 fn command(args: Args) -> anyhow::Result<ExitCode> {
     let output = args.common.output;
+    if output == Output::Csv && !matches!(args.command, Command::Bench(_)) {
+        return Err(output::no_csv().into());
+    }
     match args.command {
         Command::Run(args) => runtime(true)?.block_on(run::run(args)),
         Command::Serve(args) => runtime(true)?.block_on(serve::serve(args)),
         Command::Invoke(args) => runtime(false)?.block_on(invoke::invoke(args)),
         Command::List(args) => runtime(false)?.block_on(list::functions(&args, output)),
         Command::Pool(args) => runtime(false)?.block_on(list::pool(&args, output)),
+        Command::Bench(args) => runtime(true)?.block_on(bench::bench(args, output)),
         Command::Doctor(args) => runtime(true)?.block_on(doctor::doctor(&args, output)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

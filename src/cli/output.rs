@@ -1,6 +1,7 @@
 //! Results to stdout, all else to stderr.
 
 use super::args::Output;
+use crate::error::Error;
 use anyhow::Context;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -20,6 +21,11 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// That a command has no CSV.
+pub(super) fn no_csv() -> Error {
+    Error::invalid("`-o csv` is for `kiln bench start`, `load` and `density` only: give table or json")
+}
+
 /// Writes a result as JSON, or as what `table` makes of it.
 pub(super) fn show<T: Serialize>(
     output: Output,
@@ -29,6 +35,7 @@ pub(super) fn show<T: Serialize>(
     let text = match output {
         Output::Json => serde_json::to_string_pretty(result).context("can't write the result as JSON")?,
         Output::Table => table(result).trim_fmt(),
+        Output::Csv => return Err(no_csv().into()),
     };
     write(format!("{text}\n").as_bytes())
 }

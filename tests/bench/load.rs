@@ -1,0 +1,126 @@
+//! `kiln bench load`.
+
+use crate::kiln::{Folder, Said};
+use crate::{guests, json};
+use serde_json::Value;
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("echo.wat", &guests::echo());
+    folder.write("fail.wat", &guests::fail(3));
+    folder.write("kiln.toml", "[function.echo]\nwasm = \"echo.wat\"\n[function.fail]\nwasm = \"fail.wat\"\n");
+    folder
+}
+
+/// How many values a distribution has.
+fn count(values: &Value) -> u64 {
+    values.as_array().unwrap().iter().map(|step| step[1].as_u64().unwrap()).sum()
+}
+
+fn all_is_answered(said: &Said, meant: u64) -> Value {
+    let results = json(said)["results"].clone();
+    assert_eq!(
+        (&results["kind"], &results["meant"], &results["answered"]),
+        (&"load".into(), &meant.into(), &meant.into()),
+        "{}",
+        said.err
+    );
+    assert_eq!((count(&results["latency"]), count(&results["lateness"])), (meant, meant));
+    assert_eq!(
+        results["starts"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum::<u64>(),
+        meant
+    );
+    assert_eq!(results["errors"], serde_json::json!({}));
+    results
+}
+
+#[test]
+fn a_function_is_loaded_in_process() {
+    let folder = folder();
+    let args =
+        ["bench", "load", "echo", "--rate", "100/s", "-t", "1s", "--arrivals", "uniform", "-o", "json"];
+    let results = all_is_answered(&folder.kiln(&args, ""), 100);
+    assert_eq!((&results["backend"], &results["url"]), (&"wasm".into(), &Value::Null));
+
+    // A seed is a load: as many arrivals, whatever the machine.
+    let poisson = ["bench", "load", "echo", "--rate", "200/s", "-t", "500ms", "--seed", "3", "-o", "json"];
+    let meant = || json(&folder.kiln(&poisson, ""))["results"]["meant"].as_u64().unwrap();
+    let first = meant();
+    assert!((50..=150).contains(&first), "{first}");
+    assert_eq!(meant(), first);
+
+    let said = folder.kiln(&["bench", "load", "echo", "--rate", "50/s", "-t", "200ms"], "");
+    assert!(said.out.contains("P99.9") && said.out.contains("answered"), "{}", said.out);
+    let said = folder.kiln(&["bench", "load", "echo", "--rate", "50/s", "-t", "200ms", "-o", "csv"], "");
+    assert!(said.out.starts_with("function,measure,ns,share\necho,latency,"), "{}", said.out);
+}
+
+#[test]
+fn a_server_is_loaded_over_http() {
+    let folder = folder();
+    let (server, url) = folder.serve(&[]);
+    let load = |function: &str, more: &[&str]| {
+        let args =
+            ["bench", "load", function, "--rate", "100", "-t", "1s", "--arrivals", "uniform", "-o", "json"];
+        folder.kiln(&[&args[..], &["--url", &url], more].concat(), "")
+    };
+    let results = all_is_answered(&load("echo", &[]), 100);
+    assert_eq!(results["url"], *url);
+    let said = load("nope", &[]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("it has `echo`, `fail`"), "{}", said.err);
+    server.signal("TERM");
+    assert_eq!(server.end().code, Some(0));
+    assert_eq!(load("echo", &[]).code, Some(5), "nobody is there any more");
+}
+
+#[test]
+fn errors_are_counted_by_kind() {
+    let said = folder().kiln(
+        &["bench", "load", "fail", "--rate", "20", "-t", "500ms", "--arrivals", "uniform", "-o", "json"],
+        "",
+    );
+    // The result is whole, but nothing of it is good.
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let found: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(found["results"]["errors"], serde_json::json!({ "FunctionFailed": 10 }));
+    assert_eq!(found["results"]["answered"], 0);
+}
+
+/// What a request waits because those before it are slow is in its latency, though it runs no longer than they.
+#[test]
+fn latencies_count_from_the_meant_arrival() {
+    let folder = Folder::new();
+    folder.write("echo.wat", &guests::echo());
+    folder.write("kiln.toml", "[function.echo]\nwasm = \"echo.wat\"\n");
+    // Far more than one thread can send.
+    let args = ["bench", "load", "echo", "--rate", "2000000/s", "-t", "20ms", "-o", "json"];
+    let found = json(&folder.kiln(&args, ""));
+    let results = &found["results"];
+    let last = |values: &Value| values.as_array().unwrap().last().unwrap()[0].as_u64().unwrap();
+    assert!(last(&results["latency"]) >= last(&results["service"]), "{results}");
+    assert!(results["behind"].is_string(), "a generator that can't keep up says so");
+}
+
+#[test]
+fn wrong_usage_is_named() {
+    let folder = folder();
+    for (args, code, part) in [
+        (&["bench", "load", "echo"][..], 2, "--rate"),
+        (&["bench", "load", "echo", "--rate", "fast"], 2, "give requests a second"),
+        (&["bench", "load", "echo", "--rate", "1", "-t", "0s"], 2, "nothing arrives in no time"),
+        (&["bench", "load", "echo", "--rate", "1", "--arrivals", "bursty"], 2, "give poisson or uniform"),
+        (&["bench", "load", "nope", "--rate", "1"], 3, "has no function `nope`"),
+        (&["bench", "load", "echo", "--rate", "1", "--backend", "docker"], 2, "needs an image"),
+        (
+            &["bench", "load", "echo", "--rate", "1", "--url", "localhost"],
+            2,
+            "give one such as http://127.0.0.1:8080",
+        ),
+        (&["bench", "load", "echo", "--rate", "1", "--url", "http://127.0.0.1:1"], 5, "no server answers"),
+    ] {
+        let said = folder.kiln(args, "");
+        assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{args:?}: {}", said.err);
+        assert!(said.err.contains(part), "{args:?}: {}", said.err);
+    }
+}
