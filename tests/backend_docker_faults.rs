@@ -20,7 +20,7 @@ use bytes::Bytes;
 use docker::docker_or_skip;
 use driver::{Ready, config, echo, read, soon, streaming};
 use engines::{Answer, Proxy, Scripted, State};
-use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::backend::{Backend, Exit};
 use kiln::function::{MIB, PullPolicy};
 use kiln::{ErrorKind, Format, Function};
@@ -92,6 +92,7 @@ async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back
     let proxy = Proxy::new();
     let mut config = config(&engine);
     config.host = Some(proxy.host().await);
+    config.transport = Transport::Attach;
     let backend = Docker::new(config);
     let ready = Ready::new(&backend, streaming("")).await;
     let mut sandbox = ready.start().await;
@@ -175,6 +176,8 @@ async fn scripted(
     config.host = Some(engine.host());
     config.starts_at_once = 2;
     config.slow_call_timeout = Duration::from_millis(300);
+    // Nothing runs there that could connect.
+    config.transport = Transport::Attach;
     let ready = Ready::new(&Docker::new(config), function).await;
     (engine, ready)
 }

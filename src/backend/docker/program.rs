@@ -1,12 +1,14 @@
 //! A function that is ready to be started as a container: all that can be checked without the engine.
 
 use super::connect::Engine;
-use super::image::{self, Images};
+use super::home::{Home, Room};
+use super::image::{self, Found, Images};
 use super::reap::Reaper;
 use super::sandbox::Contained;
-use super::start::{Running, Starter};
+use super::start::{Failed, Link, Plan, Running, Starter};
+use super::ways::{Way, Ways};
 use super::{create, names};
-use crate::backend::{Phases, Program, StartSpec, Started};
+use crate::backend::{Program, StartSpec, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::{Dir, Function, Image, MIB};
 use async_trait::async_trait;
@@ -27,6 +29,7 @@ pub(super) struct Shared {
     pub(super) reaper: Arc<Reaper>,
     pub(super) starter: Starter,
     pub(super) names: names::Names,
+    pub(super) ways: Ways,
 }
 
 /// A function, checked, with its defaults filled in.
@@ -66,21 +69,88 @@ impl Declared {
         &self.shared.engine
     }
 
-    /// Makes sure of the image and starts a container, all within the function's `start_timeout`.
-    pub(super) async fn run(&self, spec: &StartSpec, env: &[(String, String)]) -> Result<Running> {
-        let limit = self.function.limits.start_timeout;
+    /// Makes sure of the image and starts a container, all within the function's `start_timeout`. `None` where its
+    /// environment has to be known for that and isn't yet.
+    pub(super) async fn run(
+        &self,
+        spec: &StartSpec,
+        env: Option<&[(String, String)]>,
+    ) -> Result<Option<Running>> {
         let began = Instant::now();
-        let user = self.image(limit).await?;
-        let spent = began.elapsed();
-        let labels = self.shared.names.labels(&self.function, spec);
-        let body = create::body(self, labels, &user, &[&spec.env, env]);
-        self.shared.starter.start(self.shared.names.name(spec.number), body, limit, spent).await
+        let found = self.image().await?;
+        loop {
+            let attempt = match (self.shared.ways.next()?, env) {
+                (Way::Pipes(home), _) => self.connected(spec, &found, &home, began.elapsed()).await,
+                (Way::Attach, Some(env)) => self.attached(spec, &found, env, began.elapsed()).await,
+                (Way::Attach, None) => return Ok(None),
+            };
+            match attempt {
+                Ok(running) => {
+                    if matches!(running.link, Link::Connected(..)) {
+                        self.shared.ways.prove();
+                    }
+                    return Ok(Some(running));
+                }
+                Err(failed) if failed.unconnected && self.shared.ways.give_up(failed.error.message()) => {}
+                Err(failed) => return Err(failed.error),
+            }
+        }
     }
 
-    /// Makes sure that the engine has the image, and returns the user that it names.
-    async fn image(&self, limit: Duration) -> Result<String> {
+    /// Starts a container of which the engine carries the stdio and runs the program at once.
+    async fn attached(
+        &self,
+        spec: &StartSpec,
+        image: &Found,
+        env: &[(String, String)],
+        spent: Duration,
+    ) -> Result<Running, Failed> {
+        self.start(spec, image, &[&spec.env, env], None, spent).await
+    }
+
+    /// Starts a container that waits to be told to run its program, with what comes of the environment then.
+    async fn connected(
+        &self,
+        spec: &StartSpec,
+        image: &Found,
+        home: &Home,
+        spent: Duration,
+    ) -> Result<Running, Failed> {
+        let command = create::command(&self.function, image)?;
+        let room = home.room(spec.number).map_err(|error| Failed {
+            error: Error::unavailable(format!("can't make a socket for a container: {error}")),
+            unconnected: true,
+        })?;
+        self.start(spec, image, &[&spec.env], Some((room, command)), spent).await
+    }
+
+    async fn start(
+        &self,
+        spec: &StartSpec,
+        image: &Found,
+        env: &[&[(String, String)]],
+        init: Option<(Room, Vec<String>)>,
+        spent: Duration,
+    ) -> Result<Running, Failed> {
+        let labels = self.shared.names.labels(&self.function, spec);
+        let shared = init.as_ref().map(|(room, command)| (room, command.as_slice()));
+        let body = create::body(self, create::Purpose { image, labels, env, init: shared });
+        let plan = Plan {
+            name: self.shared.names.name(spec.number),
+            body,
+            init,
+            proven: self.shared.ways.are_proven(),
+            limit: self.function.limits.start_timeout,
+            spent,
+        };
+        self.shared.starter.start(plan).await
+    }
+
+    /// Makes sure that the engine has the image, and returns what that says about itself.
+    async fn image(&self) -> Result<Found> {
+        let limit = self.function.limits.start_timeout;
         match timeout(limit, self.shared.images.ensure(&self.image, &self.fresh)).await {
-            Ok(found) => Ok(found?.user),
+            Ok(found) => found,
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,
                 format!(
@@ -103,9 +173,9 @@ impl Program for Prepared {
         self.0.memory
     }
 
-    /// A one-shot container's environment is its request's, and is fixed when it is created.
+    /// Over pipes its container waits for the request's environment. Over `attach` that is fixed when it is created.
     fn prewarms_oneshot(&self) -> bool {
-        false
+        !self.0.shared.ways.is_attach()
     }
 
     fn pauses(&self) -> bool {
@@ -117,17 +187,8 @@ impl Program for Prepared {
     }
 
     async fn start(&self, spec: StartSpec) -> Result<Started> {
-        if self.0.function.format.is_streaming() {
-            let running = self.0.run(&spec, &[]).await?;
-            let phases = running.phases;
-            return Ok(Started {
-                sandbox: Box::new(Contained::running(self.0.clone(), spec, running)),
-                phases,
-            });
-        }
-        let began = Instant::now();
-        self.0.image(self.0.function.limits.start_timeout).await?;
-        let phases = Phases { create: began.elapsed(), ..Phases::default() };
-        Ok(Started { sandbox: Box::new(Contained::waiting(self.0.clone(), spec)), phases })
+        let mut sandbox = Contained::new(self.0.clone(), spec);
+        let phases = sandbox.start().await?;
+        Ok(Started { sandbox: Box::new(sandbox), phases })
     }
 }
