@@ -275,6 +275,9 @@ impl Host {
             closed.set(shared.closed.notified());
             closed.as_mut().enable();
         }
+        for backend in &shared.backends {
+            backend.close().await;
+        }
     }
 
     /// Stops every sandbox now: waiting and running requests fail. Returns when nothing is left.

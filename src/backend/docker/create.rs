@@ -5,7 +5,8 @@
 
 use super::home::Room;
 use super::image::Found;
-use super::program::Declared;
+use super::network::Network;
+use super::program::{Declared, LEAST};
 use super::wire;
 use crate::error::{Error, Result};
 use crate::function::{Dir, Function};
@@ -27,6 +28,8 @@ const PIDS: i64 = 256;
 const FILES: i64 = 4096;
 /// `/tmp` at most, in bytes; what it holds counts as the function's memory.
 const TMP: u64 = 16 << 20;
+/// Of a namespace's holder: the engine's own helpers count while they start it.
+const HOLDERS_PIDS: i64 = 16;
 /// How much sooner than others the kernel ends it where the whole machine is out of memory, of 1000.
 const FIRST_TO_GO: i64 = 500;
 
@@ -39,6 +42,8 @@ pub(super) struct Purpose<'a> {
     /// What it shares with its host, and the command that its kiln-init runs; `None` where the engine itself runs that and
     /// carries its stdio.
     pub(super) init: Option<(&'a Room, &'a [String])>,
+    /// The network namespace that it joins; without, it gets an empty one of its own.
+    pub(super) network: Option<&'a Network>,
 }
 
 /// The body of the call that creates a container.
@@ -70,7 +75,7 @@ pub(super) fn body(declared: &Declared, purpose: Purpose<'_>) -> ContainerCreate
         tty: Some(false),
         // The image's own check would run beside the function, at its expense.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
-        host_config: Some(host_config(declared, purpose.init.map(|(room, _)| room))),
+        host_config: Some(host_config(declared, purpose.init.map(|(room, _)| room), purpose.network)),
         ..Default::default()
     }
 }
@@ -88,22 +93,47 @@ pub(super) fn command(function: &Function, image: &Found) -> Result<Vec<String>>
     Ok(command)
 }
 
-/// The network that a container is created in.
-fn network() -> String {
-    "none".into()
+/// The body of the call that creates a container in which nothing but kiln-init runs, and which so holds an empty network
+/// namespace. Its image is the function's since that is there.
+pub(super) fn holder(
+    declared: &Declared,
+    image: &Found,
+    labels: HashMap<String, String>,
+    room: &Room,
+) -> ContainerCreateBody {
+    let memory = i64::try_from(LEAST).ok();
+    ContainerCreateBody {
+        image: Some(declared.image.reference.clone()),
+        entrypoint: Some(vec![format!("{}/{}", wire::DIR, wire::PROGRAM)]),
+        cmd: Some(vec!["hold".into()]),
+        user: Some(self::user(&declared.function, &image.user)),
+        labels: Some(labels),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
+        host_config: Some(HostConfig {
+            memory,
+            memory_swap: memory,
+            tmpfs: None,
+            pids_limit: Some(HOLDERS_PIDS),
+            mounts: Some(vec![shared(room)]),
+            ..host_config(declared, None, None)
+        }),
+        ..Default::default()
+    }
 }
 
-fn host_config(declared: &Declared, room: Option<&Room>) -> HostConfig {
+/// What a container shares with its host. Read-only is the mount, which is no matter to whoever connects to a socket.
+fn shared(room: &Room) -> Mount {
+    mount(&Dir { host: room.path().to_owned(), guest: wire::DIR.into(), writable: false })
+}
+
+fn host_config(declared: &Declared, room: Option<&Room>, network: Option<&Network>) -> HostConfig {
     let memory = i64::try_from(declared.memory).unwrap_or(i64::MAX);
     let ulimit =
         |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
     let mut mounts: Vec<_> = declared.dirs.iter().map(mount).collect();
-    // Read-only is the mount, which is no matter to whoever connects to a socket.
-    mounts.extend(room.map(|room| {
-        mount(&Dir { host: room.path().to_owned(), guest: wire::DIR.into(), writable: false })
-    }));
+    mounts.extend(room.map(shared));
     HostConfig {
-        network_mode: Some(network()),
+        network_mode: Some(network.map_or_else(|| "none".into(), Network::mode)),
         // Process 1 is the function's own program or kiln-init, whatever the engine's default is.
         init: Some(false),
         cap_drop: Some(vec!["ALL".into()]),

@@ -75,9 +75,9 @@ impl Home {
         Ok(home)
     }
 
-    /// A room for one container.
-    pub(super) fn room(&self, number: u64) -> io::Result<Room> {
-        let path = self.path.join(number.to_string());
+    /// A room for one container, of a name of at most 20 bytes.
+    pub(super) fn room(&self, name: &str) -> io::Result<Room> {
+        let path = self.path.join(name);
         DirBuilder::new().mode(0o755).create(&path)?;
         // From here on dropping it removes what there is of it.
         let mut room = Room { path, listener: None };
@@ -179,11 +179,11 @@ mod tests {
         let home = Home::within([base.path().to_owned()], LIFE).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&home.path), 0o700);
-        let room = home.room(u64::MAX).unwrap();
+        let room = home.room(&u64::MAX.to_string()).unwrap();
         assert_eq!(mode(room.path()), 0o755);
         assert_eq!(mode(&room.path().join("socket")), 0o666);
         assert_eq!(mode(&room.path().join("init")), 0o755);
-        assert!(home.room(u64::MAX).is_err(), "no two containers share one");
+        assert!(home.room(&u64::MAX.to_string()).is_err(), "no two containers share one");
         let path = room.path().to_owned();
         drop(room);
         assert!(!path.exists());

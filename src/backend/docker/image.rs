@@ -64,7 +64,8 @@ impl Images {
         })
     }
 
-    async fn find(&self, reference: &str) -> Result<Option<Found>> {
+    /// What the engine has under a reference, if anything.
+    pub(super) async fn find(&self, reference: &str) -> Result<Option<Found>> {
         let answer =
             self.engine.call(self.engine.quick, async |client| client.inspect_image(reference).await).await;
         match answer {

@@ -3,6 +3,7 @@
 use super::attach::Attach;
 use super::exit;
 use super::line::{End, Line};
+use super::network::Network;
 use super::pipes::{NotRun, Pipes};
 use super::program::Declared;
 use super::reap::Container;
@@ -23,6 +24,8 @@ pub(super) struct Contained {
     container: Option<Container>,
     /// A launch that isn't over. It goes on in a task of its own, so that whoever removes the sandbox knows what it made.
     launching: Option<JoinHandle<Result<Option<Running>>>>,
+    /// The network namespace that it joined, to be given back when the container is gone.
+    network: Option<Network>,
     channel: Channel,
     exit: Option<Exit>,
 }
@@ -36,7 +39,7 @@ enum Channel {
 impl Contained {
     pub(super) fn new(declared: Arc<Declared>, spec: StartSpec) -> Self {
         let channel = Channel::Attach(Attach::new(declared.engine().clone(), spec.logs.clone()));
-        Self { declared, spec, container: None, launching: None, channel, exit: None }
+        Self { declared, spec, container: None, launching: None, network: None, channel, exit: None }
     }
 
     /// Starts the container, and a streaming function's program in it. After an error nothing is left.
@@ -66,6 +69,7 @@ impl Contained {
 
     fn take(&mut self, running: Running) -> Phases {
         self.container = Some(running.container);
+        self.network = running.network;
         match (running.link, &mut self.channel) {
             (Link::Attached(link), Channel::Attach(attach)) => attach.connect(link),
             (Link::Attached(_), Channel::Pipes(_)) => {}
@@ -219,6 +223,9 @@ impl Sandbox for Contained {
             Channel::Pipes(pipes) => pipes.line().hang_up(),
         }
         container.remove().await;
+        if let Some(network) = self.network.take() {
+            self.declared.give(network);
+        }
         exit
     }
 }

@@ -7,6 +7,7 @@
 use super::connect::{Engine, Fault};
 use super::exit;
 use super::home::Room;
+use super::network::Network;
 use super::reap::{Container, Reaper};
 use super::wire;
 use crate::backend::{Exit, Phases};
@@ -31,6 +32,7 @@ pub(super) struct Starter {
     engine: Arc<Engine>,
     reaper: Arc<Reaper>,
     line: Semaphore,
+    at_once: usize,
 }
 
 /// What is to be started.
@@ -51,6 +53,8 @@ pub(super) struct Running {
     pub(super) container: Container,
     pub(super) link: Link,
     pub(super) phases: Phases,
+    /// The network namespace that it joined.
+    pub(super) network: Option<Network>,
 }
 
 /// What connects it with its host.
@@ -77,7 +81,13 @@ struct Half {
 
 impl Starter {
     pub(super) fn new(engine: Arc<Engine>, reaper: Arc<Reaper>, at_once: usize) -> Self {
-        Self { engine, reaper, line: Semaphore::new(at_once.max(1)) }
+        let at_once = at_once.max(1);
+        Self { engine, reaper, line: Semaphore::new(at_once), at_once }
+    }
+
+    /// Whether a start is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.line.available_permits() < self.at_once
     }
 
     /// Starts a container.
@@ -91,7 +101,7 @@ impl Starter {
             Err(_) => Err(too_slow(limit).into()),
         };
         match (result, half.container.take()) {
-            (Ok((link, phases)), Some(container)) => Ok(Running { container, link, phases }),
+            (Ok((link, phases)), Some(container)) => Ok(Running { container, link, phases, network: None }),
             (Ok(_), None) => Err(Error::internal("a container started that was never made").into()),
             (Err(failed), container) => {
                 half.container = container;
@@ -107,7 +117,8 @@ impl Starter {
         let creating = half.creating.insert(self.create(plan.name, plan.body));
         let made = creating.await;
         half.creating = None;
-        let container = joined(made).map_err(|error| Failed::new(error, plan.init.as_ref().map(|(room, _)| room)))?;
+        let container =
+            joined(made).map_err(|error| Failed::new(error, plan.init.as_ref().map(|(room, _)| room)))?;
         let id = half.container.insert(container).id();
         let (link, create) = match plan.init {
             Some((room, command)) => {
@@ -181,7 +192,7 @@ impl Starter {
 
     /// Creates a container in a task of its own. The engine creates it whether or not somebody still waits, and its id
     /// must not be lost: where nobody does, the task's result is dropped and so removed.
-    fn create(&self, name: String, body: ContainerCreateBody) -> JoinHandle<Result<Container>> {
+    pub(super) fn create(&self, name: String, body: ContainerCreateBody) -> JoinHandle<Result<Container>> {
         let (engine, reaper, runtime) = (self.engine.clone(), self.reaper.clone(), Handle::current());
         tokio::spawn(async move {
             let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
@@ -234,7 +245,7 @@ impl From<Error> for Failed {
 }
 
 /// A task's own result.
-fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+pub(super) fn joined<T>(ended: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     ended.map_err(|end| Error::internal(format!("a task of a container's start ended: {end}")))?
 }
 

@@ -30,6 +30,8 @@ fn backend(engine: &Engine) -> Docker {
     // The machine is busy with other tests.
     config.call_timeout = Duration::from_secs(60);
     config.slow_call_timeout = Duration::from_secs(60);
+    // They come and go by themselves, and cases count what is left.
+    config.kept_networks = 0;
     Docker::new(config)
 }
 
