@@ -99,9 +99,11 @@ fn host_config(declared: &Declared, room: Option<&Room>) -> HostConfig {
         |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
     let mut mounts: Vec<_> = declared.dirs.iter().map(mount).collect();
     // Read-only is the mount, which is no matter to whoever connects to a socket.
-    mounts.extend(room.map(|room| {
-        mount(&Dir { host: room.path().to_owned(), guest: wire::DIR.into(), writable: false })
-    }));
+    mounts.extend(
+        room.map(|room| {
+            mount(&Dir { host: room.path().to_owned(), guest: wire::DIR.into(), writable: false })
+        }),
+    );
     HostConfig {
         network_mode: Some(network()),
         // Process 1 is the function's own program or kiln-init, whatever the engine's default is.

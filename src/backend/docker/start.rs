@@ -107,7 +107,8 @@ impl Starter {
         let creating = half.creating.insert(self.create(plan.name, plan.body));
         let made = creating.await;
         half.creating = None;
-        let container = joined(made).map_err(|error| Failed::new(error, plan.init.as_ref().map(|(room, _)| room)))?;
+        let container =
+            joined(made).map_err(|error| Failed::new(error, plan.init.as_ref().map(|(room, _)| room)))?;
         let id = half.container.insert(container).id();
         let (link, create) = match plan.init {
             Some((room, command)) => {
