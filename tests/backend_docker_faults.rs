@@ -120,6 +120,39 @@ async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back
     soon(sandbox.remove()).await;
 }
 
+/// A call over pipes has nothing to do with the engine, and what it ran ends without it.
+#[tokio::test]
+async fn a_container_on_pipes_outlives_its_engines_absence_and_not_its_host() {
+    let name = "a_container_on_pipes_outlives_its_engines_absence_and_not_its_host";
+    let Some(engine) = docker_or_skip(name).await else { return };
+    let proxy = Proxy::new();
+    let mut config = config(&engine);
+    config.host = Some(proxy.host().await);
+    config.transport = Transport::Socket;
+    let ready = Ready::new(&Docker::new(config), streaming("")).await;
+    let mut sandbox = ready.start().await;
+    proxy.set(State::Cut).await;
+    echo(&mut *sandbox, b"alone").await;
+    assert!(!sandbox.is_dead());
+    let id = engine.containers(&engine.host_id).await.pop().expect("it runs");
+    let ended = sandbox.ended().expect("an idle container can end by itself");
+    // Its removal can't be asked for: that its host's end of the line is gone is all it hears.
+    drop(sandbox);
+    soon(ended).await;
+    let gone = async {
+        loop {
+            let seen = engine.client.inspect_container(&id, None).await.expect("nobody removed it");
+            if seen.state.and_then(|state| state.running) == Some(false) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(gone).await;
+    proxy.set(State::Passing).await;
+    engine.none_left().await;
+}
+
 #[tokio::test]
 async fn an_engine_that_freezes_in_a_start_times_out_and_nothing_is_left_when_it_thaws() {
     let Some(engine) =

@@ -18,9 +18,16 @@ pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
     };
     #[cfg(feature = "docker")]
     let builder = {
-        use crate::backend::docker::{Docker, DockerConfig};
+        use crate::backend::docker::{Docker, DockerConfig, Transport};
+        use crate::manifest::DockerTransport;
         let mut config = DockerConfig::new(id);
         config.host.clone_from(&settings.docker_host);
+        config.transport = match settings.docker_transport {
+            None => Transport::default(),
+            Some(DockerTransport::Auto) => Transport::Auto,
+            Some(DockerTransport::Socket) => Transport::Socket,
+            Some(DockerTransport::Attach) => Transport::Attach,
+        };
         builder.backend(std::sync::Arc::new(Docker::new(config)))
     };
     #[cfg(not(feature = "docker"))]

@@ -64,6 +64,7 @@ impl Running {
             }
         }
         let kills = Kills::count();
+        sys::unblock(&mut command);
         // A group of its own: a program that signals its group doesn't mean its parent.
         match command.process_group(0).spawn() {
             Ok(child) => {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::raw::{c_int, c_short, c_uint, c_ulong, c_void};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 pub(crate) const SIGCHLD: i32 = 17;
 pub(crate) const SIGKILL: i32 = 9;
@@ -11,6 +13,7 @@ pub(crate) const SIGKILL: i32 = 9;
 /// Faults of this program itself: blocking them would only hide them.
 const FAULTS: [c_int; 7] = [4, 5, 6, 7, 8, 11, 31];
 const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
 const SFD_CLOEXEC: c_int = 0o2_000_000;
 const POLLIN: c_short = 1;
 const WNOHANG: c_int = 1;
@@ -82,6 +85,20 @@ pub(crate) fn signals() -> io::Result<File> {
     }
     // SAFETY: the kernel has just made it, and nobody else knows it.
     Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Lets a command begin with no signal blocked: it would inherit what this process blocks.
+pub(crate) fn unblock(command: &mut Command) {
+    // SAFETY: between fork and exec only a system call is made, on memory that the closure owns.
+    unsafe {
+        command.pre_exec(|| {
+            let none: SigSet = [0; 16];
+            match sigprocmask(SIG_SETMASK, &none, std::ptr::null_mut()) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
 }
 
 /// Waits until one of two files can be read or has ended, and says which.
