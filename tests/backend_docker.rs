@@ -52,7 +52,7 @@ async fn a_oneshot_sees_its_own_environment_and_the_end_of_its_stdin() {
     let backend = backend(&engine);
     let function = oneshot("echo $MINE $BOTH $YOURS; wc -c").env("MINE", "1").env("BOTH", "1");
     let ready = Ready::new(&backend, function).await;
-    assert!(!ready.program.prewarms_oneshot());
+    assert!(ready.program.prewarms_oneshot());
     let (stdout, exit) = ready.run(b"12345", &[("BOTH", "2"), ("YOURS", "3")]).await;
     assert_eq!((String::from_utf8_lossy(&stdout).as_ref(), exit), ("1 2 3\n5\n", Exit::Code(0)));
     // SEEDS.md E3: nothing of the first request is there for the second.
@@ -83,8 +83,13 @@ async fn i7_the_reason_of_an_end_is_told() {
     let mut crash = streaming("");
     crash.args = vec!["crash".into()];
     assert_eq!(ending(&backend, crash).await.1, Exit::Signal(4));
+    // The program itself, though it is the first that its container was made for.
+    assert_eq!(ending(&backend, streaming("kill -TERM $$")).await.1, Exit::Signal(15));
+    // The kernel isn't the only one who sends this: nothing ran out of memory.
+    assert_eq!(ending(&backend, streaming("kill -KILL $$")).await.1, Exit::Signal(9));
+    // What a program exits with isn't read as anything else.
     let child = "sh -c 'kill -TERM $$'; exit $?";
-    assert_eq!(ending(&backend, streaming(child)).await.1, Exit::Signal(15));
+    assert_eq!(ending(&backend, streaming(child)).await.1, Exit::Code(143));
     assert_eq!(ending(&backend, streaming("exit 77")).await.1, Exit::Code(77));
 
     let ready = Ready::new(&backend, streaming("")).await;
@@ -147,7 +152,7 @@ async fn a_flood_of_stderr_is_read_while_the_reply_is_awaited() {
     assert_eq!(ready.logs.tail().last().unwrap(), "(stderr beyond 1000 bytes is dropped)");
     // One that never ends doesn't hold up whoever only looks.
     soon(sandbox.remove()).await;
-    let ready = Ready::new(&backend(&engine), streaming("cat /dev/zero >&2")).await;
+    let ready = Ready::new(&backend(&engine), streaming("cat /dev/zero >&2; exit")).await;
     let mut sandbox = ready.start().await;
     for _ in 0..100 {
         assert_eq!(sandbox.stdio().stray(), None);

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use docker::docker_or_skip;
 use driver::{Ready, config, echo, read, soon, streaming};
 use engines::{Answer, Proxy, Scripted, State};
-use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::backend::{Backend, Exit};
 use kiln::function::{MIB, PullPolicy};
 use kiln::{ErrorKind, Format, Function};
@@ -92,6 +92,7 @@ async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back
     let proxy = Proxy::new();
     let mut config = config(&engine);
     config.host = Some(proxy.host().await);
+    config.transport = Transport::Attach;
     let backend = Docker::new(config);
     let ready = Ready::new(&backend, streaming("")).await;
     let mut sandbox = ready.start().await;
@@ -117,6 +118,39 @@ async fn an_engine_that_dies_in_a_call_loses_it_and_serves_again_when_it_is_back
     let mut sandbox = ready.start().await;
     echo(&mut *sandbox, b"again").await;
     soon(sandbox.remove()).await;
+}
+
+/// A call over pipes has nothing to do with the engine, and what it ran ends without it.
+#[tokio::test]
+async fn a_container_on_pipes_outlives_its_engines_absence_and_not_its_host() {
+    let name = "a_container_on_pipes_outlives_its_engines_absence_and_not_its_host";
+    let Some(engine) = docker_or_skip(name).await else { return };
+    let proxy = Proxy::new();
+    let mut config = config(&engine);
+    config.host = Some(proxy.host().await);
+    config.transport = Transport::Socket;
+    let ready = Ready::new(&Docker::new(config), streaming("")).await;
+    let mut sandbox = ready.start().await;
+    proxy.set(State::Cut).await;
+    echo(&mut *sandbox, b"alone").await;
+    assert!(!sandbox.is_dead());
+    let id = engine.containers(&engine.host_id).await.pop().expect("it runs");
+    let ended = sandbox.ended().expect("an idle container can end by itself");
+    // Its removal can't be asked for: that its host's end of the line is gone is all it hears.
+    drop(sandbox);
+    soon(ended).await;
+    let gone = async {
+        loop {
+            let seen = engine.client.inspect_container(&id, None).await.expect("nobody removed it");
+            if seen.state.and_then(|state| state.running) == Some(false) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(gone).await;
+    proxy.set(State::Passing).await;
+    engine.none_left().await;
 }
 
 #[tokio::test]
@@ -175,6 +209,8 @@ async fn scripted(
     config.host = Some(engine.host());
     config.starts_at_once = 2;
     config.slow_call_timeout = Duration::from_millis(300);
+    // Nothing runs there that could connect.
+    config.transport = Transport::Attach;
     let ready = Ready::new(&Docker::new(config), function).await;
     (engine, ready)
 }

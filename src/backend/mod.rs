@@ -50,6 +50,10 @@ pub trait Backend: Send + Sync + 'static {
     async fn clean_up(&self) -> Result<usize> {
         Ok(0)
     }
+
+    /// Removes what it keeps ready for sandboxes to come. Called when the last sandbox is gone: nothing is started
+    /// afterwards. Returns when that is done.
+    async fn close(&self) {}
 }
 
 /// A function that a backend has made ready.

@@ -57,9 +57,16 @@ pub(super) fn make(
     };
     #[cfg(feature = "docker")]
     let builder = {
-        use crate::backend::docker::{Docker, DockerConfig};
+        use crate::backend::docker::{Docker, DockerConfig, Transport};
+        use crate::manifest::DockerTransport;
         let mut config = DockerConfig::new(id);
         config.host.clone_from(&settings.docker_host);
+        config.transport = match settings.docker_transport {
+            None => Transport::default(),
+            Some(DockerTransport::Auto) => Transport::Auto,
+            Some(DockerTransport::Socket) => Transport::Socket,
+            Some(DockerTransport::Attach) => Transport::Attach,
+        };
         builder.backend(wrap(Arc::new(Docker::new(config))))
     };
     #[cfg(not(feature = "docker"))]

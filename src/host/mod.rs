@@ -166,7 +166,7 @@ impl Host {
         let oneshot = !function.format.is_streaming();
         let prewarm = if oneshot && !program.prewarms_oneshot() {
             if function.prewarm > 0 {
-                tracing::warn!(function = %function.name, "`prewarm` has no effect on a one-shot image: its container can't start before its request is known");
+                tracing::warn!(function = %function.name, "`prewarm` has no effect on a one-shot image that is reached through the engine's `attach`: its container can't start before its request is known");
             }
             0
         } else {
@@ -312,6 +312,9 @@ impl Host {
             closed.as_mut().await;
             closed.set(shared.closed.notified());
             closed.as_mut().enable();
+        }
+        for backend in &shared.backends {
+            backend.close().await;
         }
     }
 

@@ -6,6 +6,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// `docker_transport`, as written: the backend's `Transport`, also where that isn't built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerTransport {
+    /// `"auto"`: over pipes where that can be, through the engine otherwise.
+    Auto,
+    /// `"socket"`: over pipes that a container gets through its own Unix socket.
+    Socket,
+    /// `"attach"`: through the engine.
+    Attach,
+}
+
 /// `[host]`, as written: `None` where a key is absent and the host's own default holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostSettings {
@@ -27,6 +38,8 @@ pub struct HostSettings {
     pub cache_dir: Option<PathBuf>,
     /// `docker_host`: where the Docker engine answers, as `DOCKER_HOST` has it.
     pub docker_host: Option<String>,
+    /// `docker_transport`: how containers' stdin and stdout are carried.
+    pub docker_transport: Option<DockerTransport>,
     /// `id`: what marks this host's containers as its own, instead of one made of machine, manifest and address.
     pub id: Option<String>,
     /// `prewarm.outside_budget`: whether prewarmed sandboxes stay out of the budget until taken.
@@ -46,6 +59,7 @@ impl HostSettings {
             ("max_body", self.max_body != other.max_body),
             ("cache_dir", self.cache_dir != other.cache_dir),
             ("docker_host", self.docker_host != other.docker_host),
+            ("docker_transport", self.docker_transport != other.docker_transport),
             ("id", self.id != other.id),
             ("prewarm.outside_budget", self.prewarm_outside_budget != other.prewarm_outside_budget),
         ];
@@ -67,6 +81,14 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> HostSettings {
         docker_host: section
             .text("docker_host", "an address, as \"unix:///var/run/docker.sock\"")
             .map(str::to_owned),
+        docker_transport: section.choice(
+            "docker_transport",
+            &[
+                ("auto", DockerTransport::Auto),
+                ("socket", DockerTransport::Socket),
+                ("attach", DockerTransport::Attach),
+            ],
+        ),
         id: id(&mut section),
         prewarm_outside_budget: prewarm.as_mut().and_then(|section| section.flag("outside_budget")),
     };

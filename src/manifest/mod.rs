@@ -20,7 +20,7 @@ mod host;
 mod section;
 mod units;
 
-pub use host::HostSettings;
+pub use host::{DockerTransport, HostSettings};
 pub use units::{parse_dir, parse_duration, parse_size};
 
 use crate::error::{Error, Result};

@@ -35,6 +35,7 @@ fn a_whole_manifest_is_read() {
         max_body = "1MiB"
         cache_dir = "cache"
         docker_host = "unix:///run/docker.sock"
+        docker_transport = "attach"
         id = "edge-1"
         prewarm.outside_budget = true
 
@@ -73,6 +74,7 @@ fn a_whole_manifest_is_read() {
     assert_eq!((host.max_body, host.prewarm_outside_budget), (Some(MIB), Some(true)));
     assert_eq!(host.cache_dir, Some(folder.path().join("cache")));
     assert_eq!(host.docker_host.as_deref(), Some("unix:///run/docker.sock"));
+    assert_eq!(host.docker_transport, Some(super::DockerTransport::Attach));
     assert_eq!(host.id.as_deref(), Some("edge-1"));
 
     let [another, thumbnail] = manifest.functions.as_slice() else { panic!("{:?}", manifest.functions) };

@@ -22,6 +22,10 @@ use std::time::Duration;
 
 /// Debian's static busybox as an image: `cat` unless told otherwise, and `/bin/crash`, which an illegal instruction ends.
 pub(crate) const BUSYBOX: &str = "kiln-test-busybox:1";
+/// An image with `/cat`, static, and nothing else, not even a directory; it runs as user 4321.
+pub(crate) const SCRATCH: &str = "kiln-test-scratch:1";
+/// The same without a word of what is to be run.
+pub(crate) const MUTE: &str = "kiln-test-mute:1";
 
 /// An engine that answers, with the test image on it. Dropping it removes the containers of its host id.
 pub(crate) struct Engine {
@@ -62,30 +66,37 @@ async fn find() -> Result<Docker, String> {
     Ok(client)
 }
 
-/// Puts the test image on the engine unless it is there: its id is the digest of its configuration.
+/// Puts the test images on the engine unless they are there: an image's id is the digest of its configuration.
 async fn load(client: &Docker) -> Result<(), String> {
-    let (archive, id) = image()?;
-    if client.inspect_image(BUSYBOX).await.is_ok_and(|image| image.id.as_deref() == Some(id.as_str())) {
-        return Ok(());
-    }
-    let options = ImportImageOptionsBuilder::default().quiet(true).build();
-    let mut news = client.import_image(options, bollard::body_full(archive.into()), None);
-    while let Some(line) = news.next().await {
-        line.map_err(|error| format!("can't load {BUSYBOX}: {error}"))?;
+    let busybox = std::fs::read("/bin/busybox").map_err(|error| {
+        format!("the test images need a static /bin/busybox (package busybox-static): {error}")
+    })?;
+    let scratch = serde_json::json!({ "Entrypoint": ["/cat"], "Cmd": ["-"], "User": "4321" });
+    for (reference, layer, config) in [
+        (BUSYBOX, tools(&busybox), serde_json::json!({ "Cmd": ["cat"], "Env": ["PATH=/bin"] })),
+        (SCRATCH, lone(&busybox), scratch),
+        (MUTE, lone(&busybox), serde_json::json!({})),
+    ] {
+        let (archive, id) = image(reference, &layer, &config);
+        if client.inspect_image(reference).await.is_ok_and(|image| image.id.as_deref() == Some(id.as_str())) {
+            continue;
+        }
+        let options = ImportImageOptionsBuilder::default().quiet(true).build();
+        let mut news = client.import_image(options, bollard::body_full(archive.into()), None);
+        while let Some(line) = news.next().await {
+            line.map_err(|error| format!("can't load {reference}: {error}"))?;
+        }
     }
     Ok(())
 }
 
-/// The image as `docker save` writes one, and its id.
-fn image() -> Result<(Vec<u8>, String), String> {
-    let busybox = std::fs::read("/bin/busybox").map_err(|error| {
-        format!("the test image needs a static /bin/busybox (package busybox-static): {error}")
-    })?;
+/// A layer with a shell and what scripts need.
+fn tools(busybox: &[u8]) -> Vec<u8> {
     let mut layer = Tar::default();
     for (dir, mode) in [("bin/", 0o755), ("data/", 0o755), ("tmp/", 0o1777)] {
         layer.add(dir, b'5', mode, "", b"");
     }
-    layer.add("bin/busybox", b'0', 0o755, "", &busybox);
+    layer.add("bin/busybox", b'0', 0o755, "", busybox);
     layer.add("bin/crash", b'0', 0o755, "", &crash());
     for applet in
         "awk cat dd echo env false grep head id ifconfig kill ls printf sh sleep tail touch tr true wc"
@@ -93,25 +104,36 @@ fn image() -> Result<(Vec<u8>, String), String> {
     {
         layer.add(&format!("bin/{applet}"), b'2', 0o777, "busybox", b"");
     }
-    let layer = layer.end();
+    layer.end()
+}
+
+/// A layer with one program and nothing else: no shell, no directory.
+fn lone(busybox: &[u8]) -> Vec<u8> {
+    let mut layer = Tar::default();
+    layer.add("cat", b'0', 0o755, "", busybox);
+    layer.end()
+}
+
+/// An image as `docker save` writes one, and its id.
+fn image(reference: &str, layer: &[u8], config: &serde_json::Value) -> (Vec<u8>, String) {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let config = serde_json::json!({
         "architecture": arch,
         "os": "linux",
-        "config": { "Cmd": ["cat"], "Env": ["PATH=/bin"] },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))] },
+        "config": config,
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", digest(layer))] },
         "history": [{ "created_by": "kiln's tests" }],
     });
     let config = config.to_string();
     let id = digest(config.as_bytes());
     let manifest = serde_json::json!([
-        { "Config": format!("{id}.json"), "RepoTags": [BUSYBOX], "Layers": ["layer.tar"] }
+        { "Config": format!("{id}.json"), "RepoTags": [reference], "Layers": ["layer.tar"] }
     ]);
     let mut archive = Tar::default();
     archive.add(&format!("{id}.json"), b'0', 0o644, "", config.as_bytes());
-    archive.add("layer.tar", b'0', 0o644, "", &layer);
+    archive.add("layer.tar", b'0', 0o644, "", layer);
     archive.add("manifest.json", b'0', 0o644, "", manifest.to_string().as_bytes());
-    Ok((archive.end(), format!("sha256:{id}")))
+    (archive.end(), format!("sha256:{id}"))
 }
 
 fn digest(bytes: &[u8]) -> String {

@@ -45,6 +45,8 @@ pub(crate) fn config(engine: &Engine) -> DockerConfig {
     // The machine may be busy with other tests.
     config.call_timeout = Duration::from_secs(60);
     config.slow_call_timeout = Duration::from_secs(60);
+    // They come and go by themselves: backend_docker_networks.rs is about them.
+    config.kept_networks = 0;
     config
 }
 

@@ -105,3 +105,5 @@ suite!(fake_docker);
 suite!(wasm);
 #[cfg(feature = "docker")]
 suite!(docker);
+#[cfg(feature = "docker")]
+suite!(docker_attach);

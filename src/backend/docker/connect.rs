@@ -103,6 +103,11 @@ impl Engine {
     pub(super) fn host(&self) -> &str {
         &self.host
     }
+
+    /// Whether it is reached as one of the same machine is, and so may see the same files.
+    pub(super) fn is_near(&self) -> bool {
+        self.host.starts_with("unix://") || self.host.starts_with('/')
+    }
 }
 
 impl From<Failure> for Fault {

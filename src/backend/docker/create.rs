@@ -3,7 +3,11 @@
 //! No network, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
 //! few processes, and a user that isn't root unless the function itself says so.
 
-use super::program::Declared;
+use super::home::Room;
+use super::image::Found;
+use super::network::Network;
+use super::program::{Declared, LEAST};
+use super::wire;
 use crate::error::{Error, Result};
 use crate::function::{Dir, Function};
 use bollard::models::{
@@ -24,44 +28,114 @@ const PIDS: i64 = 256;
 const FILES: i64 = 4096;
 /// `/tmp` at most, in bytes; what it holds counts as the function's memory.
 const TMP: u64 = 16 << 20;
+/// Of a namespace's holder: the engine's own helpers count while they start it.
+const HOLDERS_PIDS: i64 = 16;
 /// How much sooner than others the kernel ends it where the whole machine is out of memory, of 1000.
 const FIRST_TO_GO: i64 = 500;
 
+/// What a container is created for, beyond its function.
+pub(super) struct Purpose<'a> {
+    pub(super) image: &'a Found,
+    pub(super) labels: HashMap<String, String>,
+    /// Environment beyond the function's own; what comes later wins.
+    pub(super) env: &'a [&'a [(String, String)]],
+    /// What it shares with its host, and the command that its kiln-init runs; `None` where the engine itself runs that and
+    /// carries its stdio.
+    pub(super) init: Option<(&'a Room, &'a [String])>,
+    /// The network namespace that it joins; without, it gets an empty one of its own.
+    pub(super) network: Option<&'a Network>,
+}
+
 /// The body of the call that creates a container.
-pub(super) fn body(
-    declared: &Declared,
-    labels: HashMap<String, String>,
-    user: &str,
-    env: &[&[(String, String)]],
-) -> ContainerCreateBody {
+pub(super) fn body(declared: &Declared, purpose: Purpose<'_>) -> ContainerCreateBody {
     let function = &declared.function;
+    let is_attached = Some(purpose.init.is_none());
+    let (entrypoint, cmd) = match purpose.init {
+        Some((_, command)) => {
+            let init = format!("{}/{}", wire::DIR, wire::PROGRAM);
+            let run = std::iter::once("run".to_owned()).chain(command.iter().cloned());
+            (Some(vec![init]), Some(run.collect()))
+        }
+        None => (None, (!function.args.is_empty()).then(|| function.args.clone())),
+    };
     ContainerCreateBody {
         image: Some(declared.image.reference.clone()),
-        cmd: (!function.args.is_empty()).then(|| function.args.clone()),
-        user: Some(self::user(function, user)),
-        env: Some(environment(function, env)),
-        labels: Some(labels),
-        attach_stdin: Some(true),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        open_stdin: Some(true),
+        entrypoint,
+        cmd,
+        user: Some(self::user(function, &purpose.image.user)),
+        env: Some(environment(function, purpose.env)),
+        labels: Some(purpose.labels),
+        attach_stdin: is_attached,
+        attach_stdout: is_attached,
+        attach_stderr: is_attached,
+        open_stdin: is_attached,
         // Ending the attached stdin ends the process's: that is how `Stdio::close` reaches it, and a function whose
         // host died sees the end of its stdin.
-        stdin_once: Some(true),
+        stdin_once: is_attached,
         tty: Some(false),
         // The image's own check would run beside the function, at its expense.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
-        host_config: Some(host_config(declared)),
+        host_config: Some(host_config(declared, purpose.init.map(|(room, _)| room), purpose.network)),
         ..Default::default()
     }
 }
 
-fn host_config(declared: &Declared) -> HostConfig {
+/// What a container is to run: what the engine would run by itself.
+pub(super) fn command(function: &Function, image: &Found) -> Result<Vec<String>> {
+    let rest = if function.args.is_empty() { &image.cmd } else { &function.args };
+    let command: Vec<_> = image.entrypoint.iter().chain(rest).cloned().collect();
+    // The engine would take an empty name for none, too.
+    if command.first().is_none_or(String::is_empty) {
+        return Err(Error::failed(
+            "the image names no command, and the function has no `args`: give it the command as `args`",
+        ));
+    }
+    Ok(command)
+}
+
+/// The body of the call that creates a container in which nothing but kiln-init runs, and which so holds an empty network
+/// namespace. Its image is the function's since that is there.
+pub(super) fn holder(
+    declared: &Declared,
+    image: &Found,
+    labels: HashMap<String, String>,
+    room: &Room,
+) -> ContainerCreateBody {
+    let memory = i64::try_from(LEAST).ok();
+    ContainerCreateBody {
+        image: Some(declared.image.reference.clone()),
+        entrypoint: Some(vec![format!("{}/{}", wire::DIR, wire::PROGRAM)]),
+        cmd: Some(vec!["hold".into()]),
+        user: Some(self::user(&declared.function, &image.user)),
+        labels: Some(labels),
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
+        host_config: Some(HostConfig {
+            memory,
+            memory_swap: memory,
+            tmpfs: None,
+            pids_limit: Some(HOLDERS_PIDS),
+            mounts: Some(vec![shared(room)]),
+            ..host_config(declared, None, None)
+        }),
+        ..Default::default()
+    }
+}
+
+/// What a container shares with its host. Read-only is the mount, which is no matter to whoever connects to a socket.
+fn shared(room: &Room) -> Mount {
+    mount(&Dir { host: room.path().to_owned(), guest: wire::DIR.into(), writable: false })
+}
+
+fn host_config(declared: &Declared, room: Option<&Room>, network: Option<&Network>) -> HostConfig {
     let memory = i64::try_from(declared.memory).unwrap_or(i64::MAX);
     let ulimit =
         |name: &str, most| ResourcesUlimits { name: Some(name.into()), soft: Some(most), hard: Some(most) };
+    let mut mounts: Vec<_> = declared.dirs.iter().map(mount).collect();
+    mounts.extend(room.map(shared));
     HostConfig {
-        network_mode: Some("none".into()),
+        network_mode: Some(network.map_or_else(|| "none".into(), Network::mode)),
+        // Process 1 is the function's own program or kiln-init, whatever the engine's default is.
+        init: Some(false),
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges".into()]),
         readonly_rootfs: Some(true),
@@ -71,7 +145,7 @@ fn host_config(declared: &Declared) -> HostConfig {
         pids_limit: Some(PIDS),
         ulimits: Some(vec![ulimit("nofile", FILES), ulimit("core", 0)]),
         oom_score_adj: Some(FIRST_TO_GO),
-        mounts: (!declared.dirs.is_empty()).then(|| declared.dirs.iter().map(mount).collect()),
+        mounts: Some(mounts),
         log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
         ..Default::default()
     }
@@ -140,6 +214,24 @@ mod tests {
         let function = Function::image("f", "i").env("A", "1").env("B", "1").env("C", "1");
         let (spec, launch) = (pairs(&[("B", "2"), ("C", "2")]), pairs(&[("C", "3")]));
         assert_eq!(environment(&function, &[&spec, &launch]), ["A=1", "B=2", "C=3"]);
+    }
+
+    #[test]
+    fn a_container_runs_what_the_engine_would_run_by_itself() {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        for (entrypoint, cmd, args, runs) in [
+            (&["a"][..], &["b"][..], &[][..], Some(&["a", "b"][..])),
+            (&["a"], &["b"], &["c", "d"], Some(&["a", "c", "d"])),
+            (&[], &["b"], &[], Some(&["b"])),
+            (&[], &[], &["c"], Some(&["c"])),
+            (&[], &[], &[], None),
+            (&[""], &[], &[], None),
+        ] {
+            let image = Found { user: String::new(), entrypoint: words(entrypoint), cmd: words(cmd) };
+            let mut function = Function::image("f", "i");
+            function.args = words(args);
+            assert_eq!(command(&function, &image).ok(), runs.map(words), "{entrypoint:?} {cmd:?} {args:?}");
+        }
     }
 
     #[test]

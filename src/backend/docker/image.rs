@@ -31,6 +31,9 @@ pub(super) struct Images {
 pub(super) struct Found {
     /// The user that it names; may be empty.
     pub(super) user: String,
+    /// What it runs, and with what unless a function has arguments of its own.
+    pub(super) entrypoint: Vec<String>,
+    pub(super) cmd: Vec<String>,
 }
 
 impl Images {
@@ -61,12 +64,18 @@ impl Images {
         })
     }
 
-    async fn find(&self, reference: &str) -> Result<Option<Found>> {
+    /// What the engine has under a reference, if anything.
+    pub(super) async fn find(&self, reference: &str) -> Result<Option<Found>> {
         let answer =
             self.engine.call(self.engine.quick, async |client| client.inspect_image(reference).await).await;
         match answer {
             Ok(image) => {
-                Ok(Some(Found { user: image.config.and_then(|config| config.user).unwrap_or_default() }))
+                let config = image.config.unwrap_or_default();
+                Ok(Some(Found {
+                    user: config.user.unwrap_or_default(),
+                    entrypoint: config.entrypoint.unwrap_or_default(),
+                    cmd: config.cmd.unwrap_or_default(),
+                }))
             }
             Err(Fault::Said(404, _)) => Ok(None),
             Err(fault) => Err(self.engine.refused(&format!("look for image `{reference}`"), fault)),

@@ -1,11 +1,18 @@
 //! Container images over a Docker engine.
 //!
 //! ```text
-//!   Docker ─► program ─► start ─► sandbox ─► attach     stdin, stdout, stderr
-//!     │      what it is   in line     │   └─► exit       why it ended
-//!     │                     │         └─────► reap       until the engine confirms
-//!     └─ connect: every call, with its time limit;  image: pulls;  create: rights and limits
+//!   Docker ─► program ─► start ─► sandbox ─► pipes, line   stdio over the host's own pipes, and kiln-init's words
+//!     │      what it is   in line     │   ├─► attach        or stdio through the engine
+//!     │                     │         │   └─► exit          why it ended
+//!     │                     │         └─────► reap          until the engine confirms
+//!     ├─ connect: every call, with its time limit;  image: pulls;  create: rights and limits
+//!     └─ ways: which of the two;  home: what is shared with containers;  init/: the program kiln-init
 //! ```
+//!
+//! A container's process 1 is kiln-init, which the host shares with it together with a Unix socket. Over that the host
+//! hands it the ends of three pipes and has the image's command run on them: the engine starts and removes the container
+//! and has no part in what goes on between. Where files can't be shared with the engine's containers, it carries their
+//! stdio (`attach`).
 //!
 //! The engine is another process that may be absent, hang or die at any time. So nothing here needs it before a
 //! container is asked for, every call has a time limit, and no failure is remembered: the next call asks again.
@@ -14,12 +21,20 @@ mod attach;
 mod connect;
 mod create;
 mod exit;
+mod holder;
+mod home;
 mod image;
+mod line;
 mod names;
+mod network;
+mod pipes;
 mod program;
 mod reap;
 mod sandbox;
 mod start;
+mod ways;
+#[path = "init/wire.rs"]
+mod wire;
 
 use crate::backend::{Backend, Program};
 use crate::error::{Error, Result};
@@ -47,6 +62,25 @@ pub struct DockerConfig {
     pub call_timeout: Duration,
     /// The longest wait for a container to be created, started or removed. Default 30 s.
     pub slow_call_timeout: Duration,
+    /// How containers' stdin and stdout are carried. Default: [`Transport::Auto`].
+    pub transport: Transport,
+    /// Network namespaces kept ready at most, those that are in use again included, so that a start needn't make one. Each
+    /// takes a tiny container, under 1 MiB, and the engine's 5 MiB for it, beside the budget. Never shared by two
+    /// functions, nor by two sandboxes at once. Only over [`Transport::Socket`]. Default 8; 0 keeps none.
+    pub kept_networks: usize,
+}
+
+/// How containers' stdin and stdout are carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Over pipes where the engine's containers can share this host's files, through the engine otherwise; that is found
+    /// out with the first container, and a warning says why.
+    #[default]
+    Auto,
+    /// Over pipes that a container gets through a Unix socket of its own; where that can't be, starts are `Unavailable`.
+    Socket,
+    /// Through the engine's `attach`: slower, works with any engine, and can't start one-shot functions ahead.
+    Attach,
 }
 
 impl DockerConfig {
@@ -58,6 +92,8 @@ impl DockerConfig {
             starts_at_once: std::thread::available_parallelism().map_or(2, usize::from),
             call_timeout: Duration::from_secs(10),
             slow_call_timeout: Duration::from_secs(30),
+            transport: Transport::default(),
+            kept_networks: 8,
         }
     }
 }
@@ -72,11 +108,15 @@ impl Docker {
     pub fn new(config: DockerConfig) -> Self {
         let engine = Arc::new(connect::Engine::new(&config));
         let reaper = reap::Reaper::new(engine.clone());
+        let names = names::Names::new(config.host_id.clone());
+        let ways = ways::Ways::new(&config, &engine, names.life());
         Self {
             shared: Arc::new(program::Shared {
                 images: image::Images::new(engine.clone()),
                 starter: start::Starter::new(engine.clone(), reaper.clone(), config.starts_at_once),
-                names: names::Names::new(config.host_id),
+                names,
+                ways,
+                networks: network::Networks::new(config.kept_networks),
                 engine,
                 reaper,
             }),
@@ -121,6 +161,7 @@ impl Backend for Docker {
     }
 
     async fn clean_up(&self) -> Result<usize> {
+        home::clean_up();
         let runtime = Handle::current();
         let removals: Vec<_> =
             self.leftovers().await?.into_iter().map(|id| self.shared.reaper.remove(id, &runtime)).collect();
@@ -134,6 +175,11 @@ impl Backend for Docker {
             ))
         })?;
         Ok(all)
+    }
+
+    async fn close(&self) {
+        // Where the engine is away, the reaper goes on without us.
+        let _ = timeout(self.shared.engine.slow, self.shared.networks.close()).await;
     }
 }
 

@@ -33,6 +33,25 @@ impl Names {
         format!("kiln-{owner}-{}-{number}", self.life)
     }
 
+    /// The name of the container that holds a network namespace.
+    pub(super) fn holder(&self, number: u64) -> String {
+        format!("{}-network", self.name(number))
+    }
+
+    /// The labels of the container that holds a network namespace for a function.
+    pub(super) fn holder_labels(&self, function: &Function) -> HashMap<String, String> {
+        [
+            (OWNER, self.owner.clone()),
+            (LIFE, self.life.clone()),
+            ("kiln.namespace", function.namespace.clone()),
+            ("kiln.holds", "network".to_owned()),
+            ("kiln.for", function.name.clone()),
+        ]
+        .into_iter()
+        .map(|(label, value)| (label.to_owned(), value))
+        .collect()
+    }
+
     pub(super) fn labels(&self, function: &Function, spec: &StartSpec) -> HashMap<String, String> {
         [
             (OWNER, self.owner.clone()),

@@ -2,42 +2,100 @@
 
 use super::attach::Attach;
 use super::exit;
+use super::line::{End, Line};
+use super::network::Network;
+use super::pipes::{NotRun, Pipes};
 use super::program::Declared;
 use super::reap::Container;
-use super::start::Running;
+use super::start::{Link, Running, too_slow};
+use super::wire::{Ended, How};
 use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-/// A container, or for a one-shot function that isn't launched yet, only what it will be made of.
+/// A container, or for a one-shot function that can't be started ahead, only what it will be made of.
 pub(super) struct Contained {
     declared: Arc<Declared>,
     spec: StartSpec,
     container: Option<Container>,
     /// A launch that isn't over. It goes on in a task of its own, so that whoever removes the sandbox knows what it made.
-    launching: Option<JoinHandle<Result<Running>>>,
-    attach: Attach,
+    launching: Option<JoinHandle<Result<Option<Running>>>>,
+    /// The network namespace that it joined, to be given back when the container is gone.
+    network: Option<Network>,
+    channel: Channel,
     exit: Option<Exit>,
 }
 
+/// What carries its stdio.
+enum Channel {
+    Attach(Attach),
+    Pipes(Pipes),
+}
+
 impl Contained {
-    pub(super) fn waiting(declared: Arc<Declared>, spec: StartSpec) -> Self {
-        let attach = Attach::new(declared.engine().clone(), spec.logs.clone());
-        Self { declared, spec, container: None, launching: None, attach, exit: None }
+    pub(super) fn new(declared: Arc<Declared>, spec: StartSpec) -> Self {
+        let channel = Channel::Attach(Attach::new(declared.engine().clone(), spec.logs.clone()));
+        Self { declared, spec, container: None, launching: None, network: None, channel, exit: None }
     }
 
-    pub(super) fn running(declared: Arc<Declared>, spec: StartSpec, running: Running) -> Self {
-        let mut sandbox = Self::waiting(declared, spec);
-        sandbox.take(running);
-        sandbox
+    /// Starts the container, and a streaming function's program in it. After an error nothing is left.
+    pub(super) async fn start(&mut self) -> Result<Phases> {
+        let began = Instant::now();
+        let streams = self.declared.function.format.is_streaming();
+        let running = self.declared.run(&self.spec, streams.then_some(&[])).await?;
+        let Some(running) = running else {
+            return Ok(Phases { create: began.elapsed(), ..Phases::default() });
+        };
+        let mut phases = self.take(running);
+        if streams && let Channel::Pipes(_) = self.channel {
+            match self.run(&[]).await {
+                Ok(ran) => phases.start += ran.start,
+                Err(error) => {
+                    let removal = self.container.take().map(Container::remove);
+                    // Where the engine hangs, the reaper goes on without us.
+                    if let Some(removal) = removal {
+                        let _ = timeout(self.declared.engine().slow, removal).await;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(phases)
     }
 
     fn take(&mut self, running: Running) -> Phases {
         self.container = Some(running.container);
-        self.attach.connect(running.link);
+        self.network = running.network;
+        match (running.link, &mut self.channel) {
+            (Link::Attached(link), Channel::Attach(attach)) => attach.connect(link),
+            (Link::Attached(_), Channel::Pipes(_)) => {}
+            (Link::Connected(stream, command), channel) => {
+                let line = Arc::new(Line::new(stream, self.spec.logs.clone()));
+                *channel = Channel::Pipes(Pipes::new(line, command));
+            }
+        }
         running.phases
+    }
+
+    /// Has kiln-init run the program, with more environment than its container was made with.
+    async fn run(&mut self, env: &[(String, String)]) -> Result<Phases> {
+        let Channel::Pipes(pipes) = &mut self.channel else {
+            return Err(Error::internal("a container without kiln-init is told to run"));
+        };
+        let (began, limit) = (Instant::now(), self.declared.function.limits.start_timeout);
+        match timeout(limit, pipes.run(env)).await {
+            Ok(Ok(())) => Ok(Phases { start: began.elapsed(), ..Phases::default() }),
+            Ok(Err(NotRun::Program(why))) => Err(Error::failed(why)),
+            Ok(Err(NotRun::Gone)) => Err(self.exit().await.into_error()),
+            Ok(Err(NotRun::Pipes(error))) => {
+                Err(Error::unavailable(format!("can't give a container its stdio: {error}")))
+            }
+            Err(_) => Err(too_slow(limit)),
+        }
     }
 
     fn container(&self) -> Result<&Container> {
@@ -49,29 +107,56 @@ impl Contained {
         if let Some(exit) = self.exit.take() {
             return exit;
         }
-        if !self.attach.has_ended() {
-            return Exit::Killed;
+        let engine = self.declared.engine();
+        match &mut self.channel {
+            Channel::Attach(attach) => match attach.has_ended() {
+                false => Exit::Killed,
+                true => exit::so_far(engine, container.id()).await,
+            },
+            Channel::Pipes(pipes) => match pipes.line().end_so_far() {
+                None => Exit::Killed,
+                Some(end) => told(end, exit::so_far(engine, container.id())).await,
+            },
         }
-        exit::so_far(self.declared.engine(), container.id()).await
+    }
+}
+
+/// Why a container ended: what its kiln-init said, or where that doesn't tell, what the engine says.
+async fn told(end: End, engines: impl Future<Output = Exit>) -> Exit {
+    let End::Told(Ended { how, out_of_memory }) = end else { return engines.await };
+    match (how, out_of_memory) {
+        (How::Code(0), _) => Exit::Code(0),
+        // Also where a shell outlived the hog that was killed, and failed because of that.
+        (_, Some(true)) => Exit::OutOfMemory,
+        (_, None) if engines.await == Exit::OutOfMemory => Exit::OutOfMemory,
+        (How::Code(code), _) => Exit::Code(code),
+        (How::Signal(signal), _) => Exit::Signal(signal),
     }
 }
 
 #[async_trait]
 impl Sandbox for Contained {
     fn stdio(&mut self) -> &mut dyn Stdio {
-        &mut self.attach
+        match &mut self.channel {
+            Channel::Attach(attach) => attach,
+            Channel::Pipes(pipes) => pipes,
+        }
     }
 
     async fn launch(&mut self, env: Vec<(String, String)>) -> Result<Phases> {
+        if let Channel::Pipes(_) = self.channel {
+            return self.run(&env).await;
+        }
         if self.container.is_some() || self.launching.is_some() {
             return Err(Error::internal("a container is launched twice"));
         }
         let (declared, spec) = (self.declared.clone(), self.spec.clone());
-        let launching = self.launching.insert(tokio::spawn(async move { declared.run(&spec, &env).await }));
+        let launching =
+            self.launching.insert(tokio::spawn(async move { declared.run(&spec, Some(&env)).await }));
         let launched = launching.await;
         self.launching = None;
         let running = launched.map_err(|end| Error::internal(format!("a launch ended: {end}")))??;
-        Ok(self.take(running))
+        running.map(|running| self.take(running)).ok_or_else(|| Error::internal("a launch made nothing"))
     }
 
     async fn pause(&mut self) -> Result<()> {
@@ -93,7 +178,11 @@ impl Sandbox for Contained {
         let Ok(container) = self.container() else {
             return Exit::Lost("its container was never launched".into());
         };
-        let exit = exit::wait(self.declared.engine(), container.id()).await;
+        let engines = exit::wait(self.declared.engine(), container.id());
+        let exit = match &self.channel {
+            Channel::Attach(_) => engines.await,
+            Channel::Pipes(pipes) => told(pipes.line().end().await, engines).await,
+        };
         self.exit.insert(exit).clone()
     }
 
@@ -103,11 +192,18 @@ impl Sandbox for Contained {
     }
 
     fn is_dead(&mut self) -> bool {
-        self.exit.is_some() || self.attach.has_ended()
+        self.exit.is_some()
+            || match &mut self.channel {
+                Channel::Attach(attach) => attach.has_ended(),
+                Channel::Pipes(pipes) => pipes.has_ended(),
+            }
     }
 
     fn ended(&self) -> Option<BoxFuture> {
         let id = self.container.as_ref()?.id().to_owned();
+        if let Channel::Pipes(pipes) = &self.channel {
+            return Some(Box::pin(pipes.line().clone().over()));
+        }
         let engine = self.declared.engine().clone();
         // An engine that went away took the attached connection with it: the sandbox is of no use either way.
         Some(Box::pin(async move { exit::ended(&engine, &id).await }))
@@ -116,14 +212,20 @@ impl Sandbox for Contained {
     async fn remove(mut self: Box<Self>) -> Exit {
         // Its caller went away in the middle: what it made has to go before its charge is given back (`SEEDS.md D7`).
         if let Some(launching) = self.launching.take()
-            && let Ok(Ok(running)) = launching.await
+            && let Ok(Ok(Some(running))) = launching.await
         {
             self.take(running);
         }
         let Some(container) = self.container.take() else { return Exit::Killed };
         let exit = self.exit_so_far(&container).await;
-        self.attach.disconnect();
+        match &mut self.channel {
+            Channel::Attach(attach) => attach.disconnect(),
+            Channel::Pipes(pipes) => pipes.line().hang_up(),
+        }
         container.remove().await;
+        if let Some(network) = self.network.take() {
+            self.declared.give(network);
+        }
         exit
     }
 }

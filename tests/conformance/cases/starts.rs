@@ -36,7 +36,7 @@ async fn living(bench: &Bench, count: usize) {
 /// SEEDS.md W4, W8, W9.
 pub async fn w9_prewarmed(bench: &mut Bench) {
     bench.deploy(bench.echo("echo").prewarm(1)).await;
-    if bench.kind() == BackendKind::Docker && bench.format == Format::Default {
+    if bench.format == Format::Default && !bench.subject.prewarms_oneshot() {
         // Its container can't start before its request is known: the declaration has no effect.
         let outcome = bench.invoke("echo", "/", "x").await;
         assert_eq!(outcome.start, Some(Start::Cold));

@@ -1,35 +1,41 @@
-//! Containers over a Docker engine, which is asked itself what is left.
+//! Containers over a Docker engine, which is asked itself what is left. Their stdio goes over pipes, and nothing else will do.
 
 use super::{Open, Subject};
 use crate::docker_engine::{Engine, docker_or_skip};
 use async_trait::async_trait;
 use kiln::Function;
 use kiln::backend::Backend;
-use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::function::PullPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const OPEN: Open = |name| {
-    Box::pin(async move {
-        let engine = docker_or_skip(&name.replace("::", "-")).await?;
-        if !has_fixtures(&engine, name).await {
-            return None;
-        }
-        Some(Box::new(DockerSubject { backend: Arc::new(backend(&engine)), engine }) as _)
-    })
-};
+pub const OPEN: Open = |name| Box::pin(open(name, Transport::Socket));
+
+/// The same for each transport.
+pub async fn open(name: &'static str, transport: Transport) -> Option<Box<dyn Subject>> {
+    let engine = docker_or_skip(&name.replace("::", "-")).await?;
+    if !has_fixtures(&engine, name).await {
+        return None;
+    }
+    let backend = Arc::new(backend(&engine, transport));
+    Some(Box::new(DockerSubject { transport, backend, engine }))
+}
 
 struct DockerSubject {
+    transport: Transport,
     backend: Arc<Docker>,
     engine: Engine,
 }
 
-fn backend(engine: &Engine) -> Docker {
+fn backend(engine: &Engine, transport: Transport) -> Docker {
     let mut config = DockerConfig::new(&engine.host_id);
     // The machine is busy with other tests.
     config.call_timeout = Duration::from_secs(60);
     config.slow_call_timeout = Duration::from_secs(60);
+    // They come and go by themselves, and cases count what is left.
+    config.kept_networks = 0;
+    config.transport = transport;
     Docker::new(config)
 }
 
@@ -71,6 +77,10 @@ impl Subject for DockerSubject {
     async fn nothing_left(&self) {
         let left = self.engine.containers(&self.engine.host_id).await;
         assert!(left.is_empty(), "containers of a drained host are left: {left:?}");
+    }
+
+    fn prewarms_oneshot(&self) -> bool {
+        self.transport != Transport::Attach
     }
 
     fn is_slow(&self) -> bool {

@@ -37,6 +37,10 @@ impl Subject for FakeSubject {
         self.handle.counts().living
     }
 
+    fn prewarms_oneshot(&self) -> bool {
+        self.kind == BackendKind::Wasm
+    }
+
     async fn nothing_left(&self) {
         let counts = self.handle.counts();
         let left = (counts.starting, counts.living, counts.removing, counts.memory, counts.dropped);

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "docker")]
+pub mod docker_attach;
 mod fake;
 pub mod fake_docker;
 pub mod fake_wasm;
@@ -28,6 +30,11 @@ pub trait Subject: Send + Sync {
 
     /// Panics where anything of a drained host is left.
     async fn nothing_left(&self);
+
+    /// Whether a one-shot function's sandbox can be started before its request.
+    fn prewarms_oneshot(&self) -> bool {
+        true
+    }
 
     /// Whether a start is dear.
     fn is_slow(&self) -> bool {

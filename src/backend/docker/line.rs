@@ -1,0 +1,223 @@
+//! The line to one container's kiln-init: tells it what to run, hears how that ends, and takes the program's stderr.
+//!
+//! Two listen: whoever has the sandbox, and whoever waits beside it for its end ([`Line::over`]). What either hears
+//! both know, and both take stderr, so that a program which writes much of it goes on whether or not a request is under way.
+
+use super::wire::{self, Ended, Said};
+use crate::backend::Logs;
+use parking_lot::Mutex;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+use std::task::Context;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
+
+/// Bytes of stderr that are taken at once.
+const PIECE: usize = 8 << 10;
+/// Pieces that one turn takes at most, so that a flood of stderr holds up nobody else.
+const TURNS: usize = 32;
+
+/// The connection, and what came over it.
+pub(super) struct Line {
+    stream: UnixStream,
+    unread: Mutex<Vec<u8>>,
+    news: watch::Sender<News>,
+    logs: Arc<Logs>,
+    stderr: OnceLock<Receiver>,
+}
+
+/// What has been heard.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    started: Option<Result<(), i32>>,
+    end: Option<End>,
+    silent: bool,
+}
+
+/// How a container ended, as far as its line tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Told(Ended),
+    /// kiln-init went without a word: it was killed.
+    Untold,
+}
+
+impl Line {
+    pub(super) fn new(stream: UnixStream, logs: Arc<Logs>) -> Self {
+        let (unread, news, stderr) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
+        Self { stream, unread, news, logs, stderr }
+    }
+
+    /// Has the program run with more environment, on these ends of pipes; its stderr comes out of `stderr`.
+    pub(super) async fn run(
+        &self,
+        env: &[(String, String)],
+        ends: [OwnedFd; 3],
+        stderr: Receiver,
+    ) -> io::Result<()> {
+        if self.stderr.set(stderr).is_err() {
+            return Err(io::Error::other("it runs already"));
+        }
+        let message = wire::run(env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let mut sent = 0;
+        while let Some(rest) = message.get(sent..).filter(|rest| !rest.is_empty()) {
+            self.stream.writable().await?;
+            let beside = if sent == 0 { ends.each_ref().map(AsFd::as_fd).to_vec() } else { vec![] };
+            match self.stream.try_io(Interest::WRITABLE, || send(&self.stream, rest, &beside)) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the program runs: `Err(Some(errno))` if it can't, `Err(None)` if nothing more will be heard.
+    pub(super) async fn started(&self) -> Result<(), Option<i32>> {
+        let started = |news: &News| match (news.started, news.end) {
+            (Some(started), _) => Some(started.map_err(Some)),
+            (None, Some(_)) => Some(Err(None)),
+            (None, None) => None,
+        };
+        self.until(started).await
+    }
+
+    /// Waits until it has ended.
+    pub(super) async fn end(&self) -> End {
+        let end = self.until(|news| news.end).await;
+        self.last_words();
+        end
+    }
+
+    /// How it has ended, if it has, without waiting.
+    pub(super) fn end_so_far(&self) -> Option<End> {
+        self.listen();
+        self.news.borrow().end
+    }
+
+    /// Completes when it has ended. For whoever waits beside the sandbox's use.
+    pub(super) async fn over(self: Arc<Self>) {
+        self.until(|news| news.end).await;
+    }
+
+    /// Hangs up, which ends the container.
+    pub(super) fn hang_up(&self) {
+        // One that has hung up itself doesn't mind.
+        let _ = rustix::net::shutdown(&self.stream, Shutdown::Both);
+    }
+
+    /// Takes what there is of stderr; the context is woken when there is more.
+    pub(super) fn poll_stderr(&self, cx: &mut Context<'_>) {
+        let Some(stderr) = self.stderr.get() else { return };
+        while !self.news.borrow().silent && stderr.poll_read_ready(cx).is_ready() {
+            if self.take_stderr(stderr) {
+                // There may be more, but others have their turn first.
+                cx.waker().wake_by_ref();
+                return;
+            }
+        }
+    }
+
+    async fn until<T>(&self, found: impl Fn(&News) -> Option<T>) -> T {
+        let mut changes = self.news.subscribe();
+        loop {
+            self.listen();
+            let news = *changes.borrow_and_update();
+            if let Some(found) = found(&news) {
+                return found;
+            }
+            let stderr = self.stderr.get().filter(|_| !news.silent);
+            let logs = async {
+                match stderr {
+                    Some(stderr) => stderr.readable().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // It can't fail: the sender is this line's own.
+                _ = changes.changed() => {}
+                readable = self.stream.readable() => if readable.is_err() {
+                    self.news.send_modify(|news| news.end = Some(End::Untold));
+                },
+                readable = logs => match stderr {
+                    Some(stderr) if readable.is_ok() => if self.take_stderr(stderr) {
+                        tokio::task::yield_now().await;
+                    },
+                    _ => self.news.send_modify(|news| news.silent = true),
+                },
+            }
+        }
+    }
+
+    /// Hears what has come.
+    fn listen(&self) {
+        let mut unread = self.unread.lock();
+        while self.news.borrow().end.is_none() {
+            let said = match Said::parse(&unread) {
+                Ok(Some((said, length))) => {
+                    unread.drain(..length);
+                    Some(said)
+                }
+                Ok(None) => match self.stream.try_read_buf(&mut *unread) {
+                    Ok(0) => None,
+                    Ok(_) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                    Err(_) => None,
+                },
+                // Nothing can be made of what follows nonsense.
+                Err(_) => None,
+            };
+            self.news.send_modify(|news| match said {
+                Some(Said::Started) => news.started = Some(Ok(())),
+                Some(Said::Failed(errno)) => news.started = Some(Err(errno)),
+                Some(Said::Ended(ended)) => news.end = Some(End::Told(ended)),
+                None => news.end = Some(End::Untold),
+            });
+        }
+    }
+
+    /// Takes some of stderr; true if there may be more.
+    fn take_stderr(&self, stderr: &Receiver) -> bool {
+        // Held meanwhile, so that two don't change its order.
+        let _turn = self.unread.lock();
+        let mut piece = [0; PIECE];
+        for _ in 0..TURNS {
+            match stderr.try_read(&mut piece) {
+                Ok(count @ 1..) => self.logs.write(piece.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Ok(0) | Err(_) => {
+                    self.news.send_modify(|news| news.silent = true);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Takes what is left of stderr, whether or not it is known to be there: the program has ended.
+    fn last_words(&self) {
+        let Some(stderr) = self.stderr.get() else { return };
+        let _turn = self.unread.lock();
+        let mut piece = [0; PIECE];
+        for _ in 0..TURNS {
+            match rustix::io::read(stderr, &mut piece) {
+                Ok(count @ 1..) => self.logs.write(piece.get(..count).unwrap_or_default()),
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}
+
+fn send(to: &UnixStream, bytes: &[u8], beside: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    if !beside.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(beside)) {
+        return Err(io::Error::other("too many descriptors"));
+    }
+    Ok(sendmsg(to, &[IoSlice::new(bytes)], &mut rights, SendFlags::NOSIGNAL)?)
+}
