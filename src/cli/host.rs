@@ -61,6 +61,9 @@ pub(super) fn make(
         use crate::manifest::DockerTransport;
         let mut config = DockerConfig::new(id);
         config.host.clone_from(&settings.docker_host);
+        if let Some(most) = settings.kept_networks {
+            config.kept_networks = usize::try_from(most).unwrap_or(usize::MAX);
+        }
         config.transport = match settings.docker_transport {
             None => Transport::default(),
             Some(DockerTransport::Auto) => Transport::Auto,

@@ -21,7 +21,8 @@ pub(super) async fn run(args: Run) -> anyhow::Result<ExitCode> {
     // What is read here is one request: no limit of a host that serves many applies.
     let mut invocation = Invocation::new(stdin()?);
     invocation.path = if path.starts_with('/') { path } else { format!("/{path}") };
-    let settings = HostSettings { max_body: Some(u64::MAX), ..settings };
+    // And nothing is kept ready for another.
+    let settings = HostSettings { max_body: Some(u64::MAX), kept_networks: Some(0), ..settings };
 
     let mut ending = Ending::new()?;
     let host = host::build(&settings, identity::of_one_life())?;

@@ -40,6 +40,8 @@ pub struct HostSettings {
     pub docker_host: Option<String>,
     /// `docker_transport`: how containers' stdin and stdout are carried.
     pub docker_transport: Option<DockerTransport>,
+    /// `kept_networks`: network namespaces kept ready for containers at most.
+    pub kept_networks: Option<u32>,
     /// `id`: what marks this host's containers as its own, instead of one made of machine, manifest and address.
     pub id: Option<String>,
     /// `prewarm.outside_budget`: whether prewarmed sandboxes stay out of the budget until taken.
@@ -60,6 +62,7 @@ impl HostSettings {
             ("cache_dir", self.cache_dir != other.cache_dir),
             ("docker_host", self.docker_host != other.docker_host),
             ("docker_transport", self.docker_transport != other.docker_transport),
+            ("kept_networks", self.kept_networks != other.kept_networks),
             ("id", self.id != other.id),
             ("prewarm.outside_budget", self.prewarm_outside_budget != other.prewarm_outside_budget),
         ];
@@ -81,6 +84,7 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> HostSettings {
         docker_host: section
             .text("docker_host", "an address, as \"unix:///var/run/docker.sock\"")
             .map(str::to_owned),
+        kept_networks: section.count("kept_networks"),
         docker_transport: section.choice(
             "docker_transport",
             &[

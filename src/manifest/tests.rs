@@ -36,6 +36,7 @@ fn a_whole_manifest_is_read() {
         cache_dir = "cache"
         docker_host = "unix:///run/docker.sock"
         docker_transport = "attach"
+        kept_networks = 0
         id = "edge-1"
         prewarm.outside_budget = true
 
@@ -75,6 +76,7 @@ fn a_whole_manifest_is_read() {
     assert_eq!(host.cache_dir, Some(folder.path().join("cache")));
     assert_eq!(host.docker_host.as_deref(), Some("unix:///run/docker.sock"));
     assert_eq!(host.docker_transport, Some(super::DockerTransport::Attach));
+    assert_eq!(host.kept_networks, Some(0));
     assert_eq!(host.id.as_deref(), Some("edge-1"));
 
     let [another, thumbnail] = manifest.functions.as_slice() else { panic!("{:?}", manifest.functions) };
