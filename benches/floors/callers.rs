@@ -21,7 +21,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     let runtime = ours::all_cores()?;
     let host = runtime.block_on(ours::host(ours::config(ours::SLOTS), ours::echo(Format::Frame)))?;
     let rounds = Rounds::run(
-        plan.pick(5, 61),
+        plan.rounds(5, 61),
         || throughput(&runtime, &host, 8),
         || throughput(&runtime, &host, 256),
     )?;

@@ -37,7 +37,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
         }
         // The round that doesn't count compiles the module into the cache.
         let rounds = Rounds::run(
-            plan.pick(11, 101),
+            plan.rounds(11, 101),
             || floor(&compiled, with_engine),
             || runtime.block_on(kiln(&config, with_engine)),
         )?;

@@ -28,7 +28,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     let (count, name) = plan.pick((500, "500"), (10_000, "10,000"));
     let case = format!("{name} prewarmed wasm instances, each");
     if plan.wants(&case) {
-        let rounds = Rounds::run(plan.pick(1, 3), || sample(FLOOR, count), || sample(KILN, count))?;
+        let rounds = Rounds::run(plan.rounds(1, 3), || sample(FLOOR, count), || sample(KILN, count))?;
         table.row(&case, Unit::Bytes, &rounds, Promise::AtMost(1.3));
     }
     let case = "100000 prewarmed wasm instances, each";

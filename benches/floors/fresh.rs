@@ -9,7 +9,7 @@ use crate::table::{Promise, Table};
 use kiln::{Format, Host, Invocation};
 
 const CASE: &str = "fresh wasm instance for each request";
-const CALLS: u32 = 50;
+const CALLS: u32 = 20;
 
 pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     if !plan.wants(CASE) {
@@ -23,7 +23,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     let pre = bare.link(&module)?;
     let body = ours::body(64);
     let rounds = Rounds::run(
-        plan.pick(21, 301),
+        plan.rounds(21, 601),
         || each(CALLS, || is_echo(&body, &bare.guest(&pre, &env)?.run_to_end(body.clone())?)),
         || {
             runtime.block_on(async {

@@ -38,7 +38,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
         crate::Result::Ok(address)
     })?;
     let mut rounds = Rounds::new();
-    for (floor, kiln) in load::run([floor, kiln], plan.pick(5, 61), SLICE)? {
+    for (floor, kiln) in load::run([floor, kiln], plan.rounds(5, 61), SLICE)? {
         rounds.add(floor, kiln);
     }
     table.row(CASE, Unit::Rate, &rounds, Promise::AtLeast(0.8));

@@ -5,12 +5,14 @@
 //! ratio is the median of each round's own ratio with its quartiles beside it. No time is asserted; a wrong reply is an error.
 //!
 //! `KILN_BENCH_SHORT=1` is a quick form that shows that every row still works. `KILN_BENCH_ONLY=text` runs only
-//! the rows whose name has that text. `KILN_BENCH_ONLY=100000` keeps 100,000 instances alive, where the machine allows it.
+//! the rows whose name has that text, `KILN_BENCH_TIMES=10` runs ten times the rounds: to profile one row, or where the
+//! machine is loaded. `KILN_BENCH_ONLY=100000` keeps 100,000 instances alive, where the machine allows it.
 
 mod bare;
 mod callers;
 mod cold;
 mod density;
+mod docker;
 mod fresh;
 mod http;
 mod load;
@@ -22,7 +24,7 @@ mod table;
 mod warm;
 
 use plan::Plan;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// Any of the libraries' errors.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         // This program as its own client or subject, in a process of its own.
         [load::ROLE, rest @ ..] => load::child(rest),
         [density::ROLE, rest @ ..] => density::child(rest),
+        _ if std::env::var_os(BACKTRACE).is_some() => return without_backtraces(),
         _ => bench(&Plan::from_env()),
     };
     match done {
@@ -45,9 +48,32 @@ fn main() -> ExitCode {
     }
 }
 
+/// With it each error of a library, even one that a guest handles, costs the walk of a whole stack.
+const BACKTRACE: &str = "RUST_BACKTRACE";
+
+fn without_backtraces() -> ExitCode {
+    let again = std::env::current_exe().and_then(|this| Command::new(this).env_remove(BACKTRACE).status());
+    match again {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn bench(plan: &Plan) -> Result<()> {
-    let subjects: [fn(&Plan, &mut table::Table) -> Result<()>; 7] =
-        [warm::rows, fresh::rows, cold::rows, http::rows, callers::rows, pool::rows, density::rows];
+    let subjects: [fn(&Plan, &mut table::Table) -> Result<()>; 8] = [
+        warm::rows,
+        fresh::rows,
+        cold::rows,
+        http::rows,
+        callers::rows,
+        pool::rows,
+        density::rows,
+        docker::rows,
+    ];
     let mut table = table::Table::begin(plan);
     for rows in subjects {
         rows(plan, &mut table)?;

@@ -19,7 +19,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
         return Ok(());
     }
     let (mut few, mut many) = (World::new(100)?, World::new(many)?);
-    let count = plan.pick(5, 51);
+    let count = plan.rounds(5, 51);
     let hot = Rounds::run(count, || few.hot(), || many.hot())?;
     let scattered = Rounds::run(count, || few.scattered(), || many.scattered())?;
     if plan.wants(&one) {

@@ -37,7 +37,8 @@ impl Rounds {
         mut floor: impl FnMut() -> Result<f64>,
         mut kiln: impl FnMut() -> Result<f64>,
     ) -> Result<Self> {
-        (floor()?, kiln()?);
+        floor()?;
+        kiln()?;
         let mut rounds = Self::new();
         for round in 0..count {
             if round % 2 == 0 {

@@ -11,7 +11,7 @@ use kiln::Format;
 
 /// Bytes of a body, what it is called, calls in a slice, and what is promised.
 const SIZES: [(usize, &str, u32, f64); 3] =
-    [(64, "64 B", 1000, 3.0), (4 << 10, "4 KiB", 1000, 3.0), (1 << 20, "1 MiB", 10, 1.15)];
+    [(64, "64 B", 250, 3.0), (4 << 10, "4 KiB", 250, 3.0), (1 << 20, "1 MiB", 4, 1.15)];
 
 pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     for (size, name, calls, most) in SIZES {
@@ -21,7 +21,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
         if plan.wants(&bounded) {
             let (mut floor, mut same) = (parked(Bounds::None)?, parked(Bounds::EpochsAndLimiter)?);
             let rounds = Rounds::run(
-                plan.pick(11, 101),
+                plan.rounds(11, 301),
                 || floor_slice(&mut floor, &body, calls),
                 || floor_slice(&mut same, &body, calls),
             )?;
@@ -40,7 +40,7 @@ fn against_kiln(plan: &Plan, body: &Bytes, calls: u32) -> Result<Rounds> {
     let runtime = ours::one_thread()?;
     let host = runtime.block_on(ours::host(ours::config(ours::SLOTS), ours::echo(Format::Frame)))?;
     let rounds = Rounds::run(
-        plan.pick(21, 301),
+        plan.rounds(21, 1001),
         || floor_slice(&mut floor, body, calls),
         || {
             // As on a server: many calls on one task, each checked before the next.

@@ -12,6 +12,10 @@ use std::task::Poll;
 /// Bytes of stdout that a guest may be ahead of its reader, unless a longer piece is expected.
 pub(super) const WATERMARK: usize = 64 << 10;
 
+/// Bytes of one write to stdout that are taken whole, however far that is ahead: what comes in two pieces has to be joined,
+/// which costs a copy of all of it.
+const WHOLE: usize = 2 << 20;
+
 /// Bytes of stdout's buffer that a resting sandbox keeps, part of its fixed overhead.
 const KEPT: usize = 16 << 10;
 
@@ -159,6 +163,14 @@ impl Io {
         if bytes > self.ahead {
             self.ahead = bytes;
             self.out.reserve(bytes.saturating_sub(self.out.len()));
+        }
+    }
+
+    /// The guest is about to write this many bytes in one call.
+    pub(super) fn offer(&mut self, bytes: usize) {
+        let whole = self.out.len().saturating_add(bytes);
+        if bytes > self.room() && whole <= WHOLE {
+            self.expect(whole);
         }
     }
 
