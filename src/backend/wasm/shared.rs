@@ -35,6 +35,8 @@ pub(super) struct Io {
     pub(super) out: BytesMut,
     /// What is expected, if that is more than the watermark.
     ahead: usize,
+    /// What stdout holds with a write that is taken whole, until it is read.
+    whole: usize,
     /// The largest piece since the last rest.
     largest: usize,
     waits: Waits,
@@ -155,7 +157,7 @@ impl Io {
 
     /// Bytes that stdout takes now.
     pub(super) fn room(&self) -> usize {
-        self.ahead.max(WATERMARK).saturating_sub(self.out.len())
+        self.ahead.max(self.whole).max(WATERMARK).saturating_sub(self.out.len())
     }
 
     /// A piece of this many bytes is awaited: it may come whole.
@@ -166,11 +168,12 @@ impl Io {
         }
     }
 
-    /// The guest is about to write this many bytes in one call.
+    /// The guest is about to write this many bytes in one call. One such write goes beyond the watermark; the next waits.
     pub(super) fn offer(&mut self, bytes: usize) {
         let whole = self.out.len().saturating_add(bytes);
-        if bytes > self.room() && whole <= WHOLE {
-            self.expect(whole);
+        if self.out.len() < WATERMARK && bytes > self.room() && whole <= WHOLE {
+            self.whole = whole;
+            self.out.reserve(bytes);
         }
     }
 
@@ -195,6 +198,7 @@ impl Io {
     /// What has been written to stdout; `None` if nothing.
     pub(super) fn piece(&mut self) -> Option<Bytes> {
         self.largest = self.largest.max(self.out.len());
+        self.whole = 0;
         (!self.out.is_empty()).then(|| self.out.split().freeze())
     }
 
