@@ -22,8 +22,8 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     let host = runtime.block_on(ours::host(ours::config(ours::SLOTS), ours::echo(Format::Frame)))?;
     let rounds = Rounds::run(
         plan.rounds(5, 61),
-        || throughput(&runtime, &host, 8),
-        || throughput(&runtime, &host, 256),
+        || throughput(&runtime, &host, 8, SLICE),
+        || throughput(&runtime, &host, 256, SLICE),
     )?;
     runtime.block_on(host.drain());
     table.row(CASE, Unit::Rate, &rounds, Promise::AtLeast(0.9));
@@ -31,13 +31,13 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
 }
 
 /// Replies in a second that so many callers get, each asking again when it has one.
-pub(crate) fn throughput(runtime: &Runtime, host: &Host, callers: usize) -> Result<f64> {
+pub(crate) fn throughput(runtime: &Runtime, host: &Host, callers: usize, slice: Duration) -> Result<f64> {
     let body = ours::body(64);
     runtime.block_on(async {
         let began = Instant::now();
         let mut tasks = JoinSet::new();
         for _ in 0..callers {
-            tasks.spawn(caller(host.clone(), body.clone(), began + SLICE));
+            tasks.spawn(caller(host.clone(), body.clone(), began + slice));
         }
         let mut calls = 0_u64;
         while let Some(count) = tasks.join_next().await {

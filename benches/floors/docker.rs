@@ -29,6 +29,8 @@ const CALLERS: &str = "256 callers against 8, containers";
 const MEMORY: u64 = 128 << 20;
 /// Calls in a slice.
 const CALLS: u32 = 20;
+/// Long beside one turn of all callers.
+const SLICE: Duration = Duration::from_secs(2);
 /// Containers that the callers share.
 const SHARED: u32 = 4;
 
@@ -71,7 +73,7 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     }
     if plan.wants(CALLERS) {
         let host = runtime.block_on(host(SHARED, None))?;
-        let throughput = |callers| crate::callers::throughput(&runtime, &host, callers);
+        let throughput = |callers| crate::callers::throughput(&runtime, &host, callers, SLICE);
         let rounds = Rounds::run(plan.rounds(2, 15), || throughput(8), || throughput(256));
         runtime.block_on(host.drain());
         table.row(CALLERS, Unit::Rate, &rounds?, Promise::AtLeast(0.9));
