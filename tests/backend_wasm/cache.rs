@@ -82,7 +82,8 @@ async fn sound_bytes_that_are_not_compiled_code_are_not_run() {
     let name: String =
         <sha2::Sha256 as sha2::Digest>::digest(junk).iter().map(|byte| format!("{byte:02x}")).collect();
     std::fs::write(cache.path().join(format!("{name}.cwasm")), junk).unwrap();
-    std::fs::write(&cache.files("key")[0], name).unwrap();
+    let entry = format!("{name} {:08x}", crc32fast::hash(junk));
+    std::fs::write(&cache.files("key")[0], entry).unwrap();
     assert_eq!(cache.run(echo()).await, COMPILED);
     assert_eq!(cache.run(echo()).await, LOADED);
 }

@@ -115,7 +115,8 @@ async fn a_flood_of_output_waits_for_its_reader() {
     live.write("x");
     for _ in 0..100 {
         let piece = live.piece().await.unwrap();
-        assert!(piece.len() <= 64 << 10, "{} bytes were buffered", piece.len());
+        // One write is taken whole, so that a reply needn't be joined; the next one waits.
+        assert!(piece.len() <= 128 << 10, "{} bytes were buffered", piece.len());
     }
     // It never rests by itself, and whoever waits for that is told.
     live.rest().await;

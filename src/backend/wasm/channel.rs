@@ -53,10 +53,6 @@ impl Channel {
         }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// Lets the guest begin at the next poll.
     pub(super) fn run(&mut self) {
         self.guest = match std::mem::replace(&mut self.guest, Guest::Ended(Exit::Killed)) {

@@ -1,8 +1,10 @@
-//! What a guest may call: all of WASI preview 1 by wasmtime-wasi, but for the standard streams and `proc_exit`.
+//! What a guest may call: all of WASI preview 1 by wasmtime-wasi, but for the standard streams, the environment and
+//! `proc_exit`.
 
+use super::environ::{self, Environ};
 use super::limiter::Limiter;
 use super::shared::Shared;
-use super::stdio::{self, NOTSUP, SUCCESS, Vectors};
+use super::stdio::{self, BADF, NOTSUP, SUCCESS, Vectors};
 use crate::backend::Logs;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Engine, Linker, Memory};
@@ -19,6 +21,9 @@ const STDERR: i32 = 2;
 /// What a store holds beside its instance.
 pub(super) struct State {
     pub(super) wasi: WasiP1Ctx,
+    pub(super) environ: Environ,
+    /// Whether there is any directory that it may open.
+    pub(super) has_dirs: bool,
     /// Known once instantiated: looking it up by name at each call costs more than the call.
     pub(super) memory: Option<Memory>,
     pub(super) shared: Arc<Shared>,
@@ -29,8 +34,14 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(wasi: WasiP1Ctx, shared: Arc<Shared>, limiter: Limiter, logs: Arc<Logs>) -> Self {
-        Self { wasi, memory: None, shared, limiter, logs, closed: 0 }
+    pub(super) fn new(
+        wasi: WasiP1Ctx,
+        environ: Environ,
+        shared: Arc<Shared>,
+        limiter: Limiter,
+        logs: Arc<Logs>,
+    ) -> Self {
+        Self { wasi, environ, has_dirs: true, memory: None, shared, limiter, logs, closed: 0 }
     }
 
     fn is_standard(&self, fd: i32) -> bool {
@@ -43,27 +54,37 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
     linker.allow_shadowing(true);
+    // The hot ones choose before they make a future: what can be done at once needs none that holds anything, and
+    // wasmtime-wasi's, which are large, aren't part of ours.
     linker.func_wrap_async(WASI, "fd_read", |mut caller: Caller<'_, State>, (fd, at, count, out)| {
+        if fd == STDIN && caller.data().is_standard(fd) {
+            return Box::new(async move { stdio::read(&mut caller, Vectors::new(at, count, out)).await });
+        }
         Box::new(async move {
-            if fd == STDIN && caller.data().is_standard(fd) {
-                return stdio::read(&mut caller, Vectors::new(at, count, out)).await;
-            }
             let (mut memory, wasi) = delegate(&mut caller)?;
             preview1::fd_read(wasi, &mut memory, fd, at, count, out).await
         })
     })?;
-    linker.func_wrap_async(WASI, "fd_write", |mut caller: Caller<'_, State>, (fd, at, count, out)| {
-        Box::new(async move {
-            match (fd, caller.data().is_standard(fd)) {
-                (STDOUT, true) => stdio::write(&mut caller, Vectors::new(at, count, out)).await,
-                (STDERR, true) => stdio::log(&mut caller, Vectors::new(at, count, out)),
-                _ => {
-                    let (mut memory, wasi) = delegate(&mut caller)?;
-                    preview1::fd_write(wasi, &mut memory, fd, at, count, out).await
+    linker.func_wrap_async(
+        WASI,
+        "fd_write",
+        |mut caller: Caller<'_, State>, (fd, at, count, out)| match (fd, caller.data().is_standard(fd)) {
+            (STDOUT, true) => {
+                let mut write = stdio::Write::new(Vectors::new(at, count, out));
+                match write.step(&mut caller).transpose() {
+                    Some(done) => Box::new(std::future::ready(done)),
+                    None => Box::new(async move { write.rest(&mut caller).await }),
                 }
             }
-        })
-    })?;
+            (STDERR, true) => {
+                Box::new(std::future::ready(stdio::log(&mut caller, Vectors::new(at, count, out))))
+            }
+            _ => Box::new(async move {
+                let (mut memory, wasi) = delegate(&mut caller)?;
+                preview1::fd_write(wasi, &mut memory, fd, at, count, out).await
+            }),
+        },
+    )?;
     linker.func_wrap_async(WASI, "fd_close", |mut caller: Caller<'_, State>, (fd,): (i32,)| {
         Box::new(async move {
             let standard = caller.data().is_standard(fd);
@@ -89,6 +110,26 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
             })
         },
     )?;
+    linker.func_wrap(WASI, "args_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+        environ::sizes(&mut caller, |all| &all.args, (count, size))
+    })?;
+    linker.func_wrap(WASI, "args_get", |mut caller: Caller<'_, State>, starts: i32, bytes: i32| {
+        environ::get(&mut caller, |all| &all.args, (starts, bytes))
+    })?;
+    linker.func_wrap(WASI, "environ_sizes_get", |mut caller: Caller<'_, State>, count: i32, size: i32| {
+        environ::sizes(&mut caller, |all| &all.env, (count, size))
+    })?;
+    linker.func_wrap(WASI, "environ_get", |mut caller: Caller<'_, State>, starts: i32, bytes: i32| {
+        environ::get(&mut caller, |all| &all.env, (starts, bytes))
+    })?;
+    linker.func_wrap(WASI, "fd_prestat_get", |mut caller: Caller<'_, State>, fd: i32, at: i32| {
+        // Every guest asks this as it begins. An error of wasmtime-wasi's may carry a whole host backtrace.
+        if !caller.data().has_dirs {
+            return Ok(BADF);
+        }
+        let (mut memory, wasi) = delegate(&mut caller)?;
+        preview1::fd_prestat_get(wasi, &mut memory, fd, at)
+    })?;
     // wasmtime-wasi takes codes below 126 only, but a container's process may end with any.
     linker.func_wrap(WASI, "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code).into()) })?;
     Ok(linker)

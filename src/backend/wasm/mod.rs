@@ -8,7 +8,7 @@
 //!   Wasm ── Core: engine, linker, ticker, cache, slots          one for each configuration
 //!     └─ Program: compiled module, InstancePre                  one for each function       program.rs, prepare.rs
 //!          └─ Instance: guest future + Shared stdio buffers     one for each sandbox        sandbox.rs, channel.rs
-//!               guest: fd_read / fd_write by hand, all else of WASI by wasmtime-wasi        linker.rs, stdio.rs
+//!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     linker.rs, stdio.rs, environ.rs
 //! ```
 //!
 //! Time: the guest yields to the executor at each epoch (about 1 ms, `ticker.rs`), so an endless loop neither keeps
@@ -18,6 +18,7 @@ mod cache;
 mod ceiling;
 mod channel;
 mod core;
+mod environ;
 mod limiter;
 mod linker;
 mod map;

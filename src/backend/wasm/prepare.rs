@@ -23,29 +23,68 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// One page of linear memory, in bytes, where the module says nothing else.
 const PAGE: u64 = 64 << 10;
 
-/// Makes a function ready, off the executor's threads: compiling a few megabytes takes seconds.
+/// The largest module, in bytes, that is looked for in the cache by the caller itself: that takes less than an epoch, and
+/// another thread would take as long to be woken and to wake.
+const SMALL: u64 = 512 << 10;
+
+/// Makes a function ready. Compiling is done off the executor's threads: a few megabytes take seconds.
 pub(super) async fn prepare(core: Arc<Core>, function: Arc<Function>) -> Result<Compiled> {
-    let task = tokio::task::spawn_blocking(move || {
-        let place = match &function.code.wasm {
-            Some(Source::File(path)) => path.display().to_string(),
-            Some(Source::Bytes(_)) => "the module".into(),
-            None => return Err(Error::invalid("the function has no module: give it `wasm`")),
-        };
-        compile(core, &function).map_err(|error| error.context(place))
-    });
-    task.await.map_err(|error| Error::internal(format!("compiling the module failed: {error}")))?
+    let place = match &function.code.wasm {
+        Some(Source::File(path)) => path.display().to_string(),
+        Some(Source::Bytes(_)) => "the module".into(),
+        None => return Err(Error::invalid("the function has no module: give it `wasm`")),
+    };
+    let ready =
+        if core.cache.is_some() && is_small(&function) { from_cache(&core, &function) } else { Ok(None) };
+    let prepared = match ready {
+        Ok(Some(compiled)) => Ok(compiled),
+        Ok(None) => {
+            let task = tokio::task::spawn_blocking(move || compile(core, &function));
+            task.await
+                .unwrap_or_else(|error| Err(Error::internal(format!("compiling the module failed: {error}"))))
+        }
+        Err(error) => Err(error),
+    };
+    prepared.map_err(|error| error.context(place))
+}
+
+fn is_small(function: &Function) -> bool {
+    match &function.code.wasm {
+        Some(Source::Bytes(bytes)) => bytes.len() as u64 <= SMALL,
+        Some(Source::File(path)) => {
+            std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= SMALL)
+        }
+        None => false,
+    }
+}
+
+/// The function, if its module is in the cache.
+fn from_cache(core: &Arc<Core>, function: &Arc<Function>) -> Result<Option<Compiled>> {
+    let bytes = read(function)?;
+    check_kind(&bytes)?;
+    let code = cache::digest(&bytes);
+    let module = cached(core, &code);
+    module.map(|module| finish(Arc::clone(core), function, code, &module)).transpose()
 }
 
 fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
     let bytes = read(function)?;
     check_kind(&bytes)?;
     let code = cache::digest(&bytes);
-    let module = load(&core, &code, &bytes)?;
-    check_exports(&module)?;
-    let pre = link(&core, &module)?;
-    let memory = memory(&core, function, &module)?;
+    let module = match cached(&core, &code) {
+        Some(module) => module,
+        None => anew(&core, &code, &bytes)?,
+    };
+    finish(core, function, code, &module)
+}
+
+/// Checks and links what was compiled.
+fn finish(core: Arc<Core>, function: &Arc<Function>, code: Digest, module: &Module) -> Result<Compiled> {
+    check_exports(module)?;
+    let pre = link(&core, module)?;
+    let memory = memory(&core, function, module)?;
     // Directories are opened for each instance; a missing one is better said now.
-    wasi::context(function, [].iter(), Arc::new(Shared::default()))
+    wasi::context(function, Arc::new(Shared::default()))
         .map_err(|error| Error::invalid(error.message().to_owned()))?;
     // Making its image now keeps that out of the first start.
     if let Err(error) = module.initialize_copy_on_write_image() {
@@ -87,16 +126,19 @@ fn component() -> Error {
     Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)")
 }
 
-fn load(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
-    if let Some(entry) = core.cache.as_ref().and_then(|cache| cache.find(&core.engine, code)) {
-        match map::map(&core.engine, entry) {
-            Ok(module) => {
-                core.loaded.fetch_add(1, Ordering::Relaxed);
-                return Ok(module);
-            }
-            Err(error) => tracing::debug!("a cached module is compiled again: {error:#}"),
-        }
-    }
+/// The module as it was compiled before.
+fn cached(core: &Core, code: &Digest) -> Option<Module> {
+    let entry = core.cache.as_ref()?.find(&core.engine, code)?;
+    let mapped = map::map(&core.engine, entry).inspect_err(|error| {
+        tracing::debug!("a cached module is compiled again: {error:#}");
+    });
+    let module = mapped.ok()?;
+    core.loaded.fetch_add(1, Ordering::Relaxed);
+    Some(module)
+}
+
+/// Compiles it, and keeps that for the next process.
+fn anew(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
     let module = Module::new(&core.engine, bytes).map_err(|error| unfit(&error))?;
     core.compiled.fetch_add(1, Ordering::Relaxed);
     if let Some(cache) = &core.cache {

@@ -3,6 +3,7 @@
 use super::cache::Digest;
 use super::channel::{Channel, Guest};
 use super::core::Core;
+use super::environ::Environ;
 use super::limiter::Limiter;
 use super::linker::State;
 use super::sandbox::Instance;
@@ -44,9 +45,11 @@ impl Compiled {
         spec: &StartSpec,
         shared: &Arc<Shared>,
     ) -> Result<(Store<State>, TypedFunc<(), ()>)> {
-        let wasi = wasi::context(&self.function, spec.env.iter(), Arc::clone(shared))?;
+        let wasi = wasi::context(&self.function, Arc::clone(shared))?;
+        let environ = Environ::new(&self.function, &spec.env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory);
-        let state = State::new(wasi, Arc::clone(shared), limiter, Arc::clone(&spec.logs));
+        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(&spec.logs));
+        state.has_dirs = !self.function.dirs.is_empty();
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);

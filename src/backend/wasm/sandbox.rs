@@ -1,7 +1,7 @@
 //! One sandbox: a channel, and what its function still has to say about it.
 
 use super::channel::Channel;
-use super::wasi;
+use super::environ::Environ;
 use crate::backend::{Exit, Phases, Sandbox, Stdio};
 use crate::error::{Error, Result};
 use crate::function::Function;
@@ -40,14 +40,11 @@ impl Sandbox for Instance {
     }
 
     async fn launch(&mut self, env: Vec<(String, String)>) -> Result<Phases> {
-        let shared = Arc::clone(self.channel.shared());
-        let wasi = wasi::context(&self.function, self.env.iter().chain(&env), shared)?;
         let Some(store) = self.channel.store() else {
             return Err(Error::internal("the sandbox was launched before"));
         };
-        // The one of the start knew the function's environment only; nothing of the guest has looked at it but a
-        // `start` section.
-        store.data_mut().wasi = wasi;
+        // That of the start was the function's only; nothing of the guest has looked at it but a `start` section.
+        store.data_mut().environ = Environ::new(&self.function, self.env.iter().chain(&env));
         self.channel.run();
         Ok(Phases::default())
     }

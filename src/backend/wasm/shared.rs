@@ -12,6 +12,10 @@ use std::task::Poll;
 /// Bytes of stdout that a guest may be ahead of its reader, unless a longer piece is expected.
 pub(super) const WATERMARK: usize = 64 << 10;
 
+/// Bytes of one write to stdout that are taken whole, however far that is ahead: what comes in two pieces has to be joined,
+/// which costs a copy of all of it.
+const WHOLE: usize = 2 << 20;
+
 /// Bytes of stdout's buffer that a resting sandbox keeps, part of its fixed overhead.
 const KEPT: usize = 16 << 10;
 
@@ -31,6 +35,8 @@ pub(super) struct Io {
     pub(super) out: BytesMut,
     /// What is expected, if that is more than the watermark.
     ahead: usize,
+    /// What stdout holds with a write that is taken whole, until it is read.
+    whole: usize,
     /// The largest piece since the last rest.
     largest: usize,
     waits: Waits,
@@ -156,7 +162,7 @@ impl Io {
 
     /// Bytes that stdout takes now.
     pub(super) fn room(&self) -> usize {
-        self.ahead.max(WATERMARK).saturating_sub(self.out.len())
+        self.ahead.max(self.whole).max(WATERMARK).saturating_sub(self.out.len())
     }
 
     /// A piece of this many bytes is awaited: it may come whole.
@@ -164,6 +170,15 @@ impl Io {
         if bytes > self.ahead {
             self.ahead = bytes;
             self.out.reserve(bytes.saturating_sub(self.out.len()));
+        }
+    }
+
+    /// The guest is about to write this many bytes in one call. One such write goes beyond the watermark; the next waits.
+    pub(super) fn offer(&mut self, bytes: usize) {
+        let whole = self.out.len().saturating_add(bytes);
+        if self.out.len() < WATERMARK && bytes > self.room() && whole <= WHOLE {
+            self.whole = whole;
+            self.out.reserve(bytes);
         }
     }
 
@@ -188,6 +203,7 @@ impl Io {
     /// What has been written to stdout; `None` if nothing.
     pub(super) fn piece(&mut self) -> Option<Bytes> {
         self.largest = self.largest.max(self.out.len());
+        self.whole = 0;
         (!self.out.is_empty()).then(|| self.out.split().freeze())
     }
 

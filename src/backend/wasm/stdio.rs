@@ -16,6 +16,8 @@ use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 /// WASI's `success`.
 pub(super) const SUCCESS: i32 = 0;
+/// WASI's `badf`: not a descriptor of the kind asked for.
+pub(super) const BADF: i32 = 8;
 /// WASI's `fault`: an address outside of memory.
 pub(super) const FAULT: i32 = 21;
 /// WASI's `notsup`.
@@ -49,6 +51,11 @@ impl Vectors {
         let start = word(data, at)? as usize;
         let end = start.checked_add(word(data, at + 4)? as usize)?;
         (end <= data.len()).then_some(start..end)
+    }
+
+    /// Bytes in all, as far as that can be told.
+    fn total(self, data: &[u8]) -> usize {
+        (0..self.count).map_while(|index| self.range(data, index)).map(|range| range.len()).sum()
     }
 
     fn answer(self, data: &mut [u8], bytes: usize) -> i32 {
@@ -112,33 +119,47 @@ fn fill(data: &mut [u8], io: &mut Io, vectors: Vectors) -> Option<i32> {
 }
 
 /// `fd_write` to stdout: takes all of it, waiting for its reader where that is more than there is room for.
-pub(super) async fn write(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime::Result<i32> {
-    let memory = memory(caller)?;
-    let mut at = Progress::default();
-    loop {
-        let (data, state) = memory.data_and_store_mut(&mut *caller);
-        match at.append(data, &mut state.shared.io(), vectors) {
-            Some(true) => return Ok(vectors.answer(data, at.total)),
-            Some(false) => {}
-            None => return Ok(FAULT),
-        }
-        poll_fn(|_| caller.data_mut().shared.poll_room()).await;
-    }
-}
-
-/// How far a write has come.
-#[derive(Default)]
-struct Progress {
+pub(super) struct Write {
+    vectors: Vectors,
     index: u32,
     offset: usize,
     total: usize,
 }
 
-impl Progress {
+impl Write {
+    pub(super) fn new(vectors: Vectors) -> Self {
+        Self { vectors, index: 0, offset: 0, total: 0 }
+    }
+
+    /// Takes what there is room for; `None` if more is left.
+    pub(super) fn step(&mut self, caller: &mut Caller<'_, State>) -> wasmtime::Result<Option<i32>> {
+        let memory = memory(caller)?;
+        let (data, state) = memory.data_and_store_mut(caller);
+        let appended = self.append(data, &mut state.shared.io());
+        Ok(match appended {
+            Some(true) => Some(self.vectors.answer(data, self.total)),
+            Some(false) => None,
+            None => Some(FAULT),
+        })
+    }
+
+    /// Waits for room until all of it is taken.
+    pub(super) async fn rest(mut self, caller: &mut Caller<'_, State>) -> wasmtime::Result<i32> {
+        loop {
+            poll_fn(|_| caller.data_mut().shared.poll_room()).await;
+            if let Some(errno) = self.step(caller)? {
+                return Ok(errno);
+            }
+        }
+    }
+
     /// Copies what there is room for: the one copy on the way out. `false`: more is left; `None`: a bad address.
-    fn append(&mut self, data: &[u8], io: &mut Io, vectors: Vectors) -> Option<bool> {
-        while self.index < vectors.count && self.total < MOST {
-            let left = data.get(vectors.range(data, self.index)?)?.get(self.offset..)?;
+    fn append(&mut self, data: &[u8], io: &mut Io) -> Option<bool> {
+        if self.total == 0 {
+            io.offer(self.vectors.total(data));
+        }
+        while self.index < self.vectors.count && self.total < MOST {
+            let left = data.get(self.vectors.range(data, self.index)?)?.get(self.offset..)?;
             let count = left.len().min(io.room());
             io.out.extend_from_slice(left.get(..count)?);
             self.total += count;

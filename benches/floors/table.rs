@@ -1,0 +1,72 @@
+//! The one table: a line for each row, printed as it is known.
+
+use crate::plan::Plan;
+use crate::stats::{Rounds, Unit};
+
+/// What a ratio of Kiln to its floor is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Promise {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Shown beside the others to read them by.
+    None,
+}
+
+/// Where the rows go.
+pub(crate) struct Table {
+    missed: usize,
+    absent: usize,
+}
+
+impl Table {
+    pub(crate) fn begin(plan: &Plan) -> Self {
+        let form = plan.pick(" (short form: it shows that all rows work, not how fast they are)", "");
+        println!("Kiln beside the floor{form}\n");
+        println!(
+            "| {:<46} | {:>9} | {:>9} | {:>22} | {:>9} | {:<6} |",
+            "case", "floor", "Kiln", "ratio (p25 to p75)", "promise", ""
+        );
+        println!("|{:-<48}|{:->11}|{:->11}|{:->24}|{:->11}|{:-<8}|", "", ":", ":", ":", ":", "");
+        Self { missed: 0, absent: 0 }
+    }
+
+    /// A row that was measured.
+    pub(crate) fn row(&mut self, case: &str, unit: Unit, rounds: &Rounds, promise: Promise) {
+        let ratio = rounds.ratio();
+        let (promised, held) = match promise {
+            Promise::AtMost(most) => (format!("<= {most}"), Some(ratio.middle <= most)),
+            Promise::AtLeast(least) => (format!(">= {least}"), Some(ratio.middle >= least)),
+            Promise::None => ("-".to_owned(), None),
+        };
+        let verdict = match held {
+            Some(true) => "held",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        self.missed += usize::from(held == Some(false));
+        let spread = format!("{:.3} ({:.3} to {:.3})", ratio.middle, ratio.low, ratio.high);
+        let (floor, kiln) = (show(unit, rounds.floor()), show(unit, rounds.kiln()));
+        println!("| {case:<46} | {floor:>9} | {kiln:>9} | {spread:>22} | {promised:>9} | {verdict:<6} |");
+    }
+
+    /// A row that can't be measured here, and why.
+    pub(crate) fn absent(&mut self, case: &str, why: &str) {
+        self.absent += 1;
+        println!("| {case:<46} | not measured: {why} |");
+    }
+
+    pub(crate) fn end(&self) {
+        println!("\n{} missed, {} not measured", self.missed, self.absent);
+    }
+}
+
+fn show(unit: Unit, value: f64) -> String {
+    match unit {
+        Unit::Time if value < 1e3 => format!("{value:.0} ns"),
+        Unit::Time if value < 1e6 => format!("{:.2} us", value / 1e3),
+        Unit::Time => format!("{:.2} ms", value / 1e6),
+        Unit::Rate if value < 1e6 => format!("{:.1} k/s", value / 1e3),
+        Unit::Rate => format!("{:.2} M/s", value / 1e6),
+        Unit::Bytes => format!("{:.1} KiB", value / 1024.0),
+    }
+}
