@@ -29,13 +29,16 @@ pub enum ErrorKind {
     Impossible,
     /// The backend is down (no daemon), or the host is shutting down.
     Unavailable,
+    /// The caller went away before it had the whole reply (`SEEDS.md E10`). Nobody is answered so: it is what
+    /// observers, and with them the metrics, are told.
+    Cancelled,
     /// A fault of ours.
     Internal,
 }
 
 impl ErrorKind {
     /// Every kind, for tables and metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::InvalidInput,
         Self::TooLarge,
         Self::NotFound,
@@ -45,6 +48,7 @@ impl ErrorKind {
         Self::Overloaded,
         Self::Impossible,
         Self::Unavailable,
+        Self::Cancelled,
         Self::Internal,
     ];
 
@@ -60,6 +64,7 @@ impl ErrorKind {
             Self::Overloaded => "Overloaded",
             Self::Impossible => "Impossible",
             Self::Unavailable => "Unavailable",
+            Self::Cancelled => "Cancelled",
             Self::Internal => "Internal",
         }
     }
@@ -74,6 +79,7 @@ impl ErrorKind {
             Self::TimedOut => 504,
             Self::Overloaded => 429,
             Self::Unavailable => 503,
+            Self::Cancelled => 499,
             Self::Internal => 500,
         }
     }
@@ -87,6 +93,7 @@ impl ErrorKind {
             Self::TimedOut => 4,
             Self::Overloaded | Self::Unavailable => 5,
             Self::Internal => 70,
+            Self::Cancelled => 130,
         }
     }
 }
@@ -181,6 +188,7 @@ mod tests {
             (ErrorKind::Overloaded, 429, 5),
             (ErrorKind::Impossible, 400, 2),
             (ErrorKind::Unavailable, 503, 5),
+            (ErrorKind::Cancelled, 499, 130),
             (ErrorKind::Internal, 500, 70),
         ];
         assert_eq!(table.map(|(kind, ..)| kind), ErrorKind::ALL);

@@ -6,8 +6,8 @@ use kiln::backend::fake;
 use kiln::format::Rest;
 use kiln::function::DEFAULT_NAMESPACE;
 use kiln::host::{BodySource, Observer, ReplyParts, Streamed, Upload};
-use kiln::invocation::{Outcome, Request};
-use kiln::{BackendKind, Error, ErrorKind, Format, Function, Host, Result};
+use kiln::invocation::{Outcome, Request, Timings};
+use kiln::{BackendKind, Error, ErrorKind, Format, Function, Host, Invocation, Result};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -57,19 +57,23 @@ fn upload(body: &Bytes, known: bool, pause: Duration) -> Upload {
     Upload::new(start, rest, Pieces { pieces: pieces.collect(), pause, sleep: None })
 }
 
-/// What an observer was told: each invocation's error, if it had one.
+/// What an observer was told: each invocation's error, if it had one, and its times.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<Option<ErrorKind>>>>);
+struct Told {
+    errors: Arc<Mutex<Vec<Option<ErrorKind>>>>,
+    timings: Arc<Mutex<Vec<Timings>>>,
+}
 
 impl Observer for Told {
     fn ended(&self, _: Option<&Function>, outcome: &Outcome) {
-        self.0.lock().unwrap().push(outcome.result.as_ref().err().map(Error::kind));
+        self.errors.lock().unwrap().push(outcome.result.as_ref().err().map(Error::kind));
+        self.timings.lock().unwrap().push(outcome.timings);
     }
 }
 
 impl Told {
     fn so_far(&self) -> Vec<Option<ErrorKind>> {
-        self.0.lock().unwrap().clone()
+        self.errors.lock().unwrap().clone()
     }
 }
 
@@ -192,14 +196,44 @@ async fn a_reader_who_stops_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn e10_parts_that_are_dropped_stop_the_function() {
     for format in [Format::Default, Format::Http, Format::Frame] {
-        let (host, handle, _) = host(BackendKind::Wasm, format).await;
-        let body = content(300 * KIB);
-        let mut parts = parts(&host, upload(&body, true, Duration::ZERO)).await;
-        parts.next().await.unwrap().unwrap();
-        drop(parts);
-        assert_eq!((host.figures().active, host.figures().charged), (0, 0), "{format}");
-        assert_eq!(handle.counts().removed, 1, "{format}");
+        for read in [0, 1] {
+            let (host, handle, told) = host(BackendKind::Wasm, format).await;
+            let body = content(300 * KIB);
+            let mut parts = parts(&host, upload(&body, true, Duration::ZERO)).await;
+            for _ in 0..read {
+                parts.next().await.unwrap().unwrap();
+            }
+            drop(parts);
+            assert_eq!((host.figures().active, host.figures().charged), (0, 0), "{format}");
+            assert_eq!(handle.counts().removed, 1, "{format}");
+            assert_eq!(told.so_far(), [Some(ErrorKind::Cancelled)], "{format}");
+        }
     }
+}
+
+/// SEEDS.md E10: whoever goes away while it waits or its function runs is told of, once.
+#[tokio::test(start_paused = true)]
+async fn e10_an_observer_hears_of_callers_that_went_away() {
+    let (host, handle, told) = host(BackendKind::Docker, Format::Frame).await;
+    let ask = |path: &str| {
+        let invocation = Invocation { path: path.into(), ..Invocation::new("body") };
+        tokio::time::timeout(Duration::from_secs(1), host.invoke("echo", invocation))
+    };
+    handle.hold_starts();
+    assert!(ask("/").await.is_err(), "it waits for a start");
+    assert_eq!(told.so_far(), [Some(ErrorKind::Cancelled)]);
+    handle.let_starts_go();
+    assert!(ask("/sleep/5000").await.is_err(), "it runs");
+    assert_eq!(told.so_far(), [Some(ErrorKind::Cancelled); 2]);
+    ask("/").await.unwrap().result.unwrap();
+    assert_eq!(told.so_far()[2..], [None], "an answered one is no less told of");
+    drop(ask("/"));
+    assert_eq!(told.so_far().len(), 3, "one that never began is none");
+    let timings = told.timings.lock().unwrap().clone();
+    let second = Duration::from_secs(1);
+    assert_eq!((timings[0].wait, timings[0].run), (second, Duration::ZERO));
+    assert!(timings[1].total() <= second && timings[1].run > Duration::ZERO, "{timings:?}");
+    host.drain().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,15 +9,15 @@
 
 use super::Shared;
 use super::ongoing::Answered;
+use super::record::Record;
 use super::registry::Revised;
 use super::running::Running;
 use super::state::{Grant, Refused, Work};
 use super::upload::Upload;
-use super::within::{GivenUp, after, within};
+use super::within::{GivenUp, later, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::can_begin;
-use crate::function::Function;
-use crate::invocation::{Outcome, Phases, Request, Timings};
+use crate::invocation::{Outcome, Phases, Request};
 use crate::pool::{Fate, JobId, Time};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -37,41 +37,31 @@ impl Shared {
         body: Bytes,
     ) -> Outcome {
         let asked = self.ask(namespace, name, &request, body.into(), usize::MAX).await;
-        let Asked { function, mut outcome, answer } = asked;
-        outcome.result = answer.and_then(|answered| match answered {
+        let Asked { record, answer } = asked;
+        record.end(answer.and_then(|answered| match answered {
             Answered::Whole(reply) => Ok(reply),
             Answered::Begun { .. } => Err(Error::internal("a reply came in parts that had to be whole")),
-        });
-        self.tell(function.as_deref(), &outcome);
-        outcome
+        }))
     }
 
     /// Asks the function that is deployed under the name now, until its reply is there or has begun. Nobody has been told.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
+    pub(super) async fn ask<'a>(
+        self: &'a Arc<Self>,
         namespace: &str,
         name: &str,
         request: &Request<'_>,
         mut upload: Upload,
         parts_above: usize,
-    ) -> Asked {
-        let mut outcome = Outcome {
-            id: request.id,
-            start: None,
-            backend: None,
-            timings: Timings::default(),
-            phases: Phases::default(),
-            result: Err(Error::internal("the invocation did not end")),
-        };
-        let mut wait_until = after(request.patience.unwrap_or(self.max_wait));
-        let mut function = None;
+    ) -> Asked<'a> {
+        let patience = request.patience.unwrap_or(self.max_wait);
+        let mut record = Record::new(&**self, request.id, Instant::now());
         let answer = loop {
             let revised = self.registry.load().get(namespace, name).cloned();
             let Some(revised) = revised else {
                 break Err(Error::new(ErrorKind::NotFound, format!("there is no function {name:?}")));
             };
-            outcome.backend = Some(revised.backend);
-            function = Some(revised.function.clone());
+            record.outcome.backend = Some(revised.backend);
+            record.function = Some(revised.function.clone());
             if let Err(error) = upload.check(self.max_body) {
                 break Err(error);
             }
@@ -80,10 +70,11 @@ impl Shared {
                 if let Err(error) = upload.gather(self.max_body).await {
                     break Err(error);
                 }
-                wait_until = after(request.patience.unwrap_or(self.max_wait));
+                record.began = Instant::now();
             }
             let wanted = (request, &mut upload, parts_above);
-            match self.attempt(&revised, wanted, wait_until, &mut outcome).await {
+            let wait_until = later(record.began, patience);
+            match self.attempt(&revised, wanted, wait_until, &mut record.outcome).await {
                 Attempt::Ended(result) => break result,
                 // A new revision came between the look-up and the pool: it takes the request.
                 Attempt::Closed if self.is_current(&revised) => {
@@ -92,7 +83,7 @@ impl Shared {
                 Attempt::Closed => {}
             }
         };
-        Asked { function, outcome, answer }
+        Asked { record, answer }
     }
 
     fn is_current(&self, revised: &Arc<Revised>) -> bool {
@@ -172,11 +163,9 @@ impl Shared {
 }
 
 /// What was asked, of whom, and what came of it.
-pub(super) struct Asked {
-    /// `None` if there is no such function.
-    pub(super) function: Option<Arc<Function>>,
+pub(super) struct Asked<'a> {
     /// All of it but its result.
-    pub(super) outcome: Outcome,
+    pub(super) record: Record<&'a Shared>,
     pub(super) answer: Result<Answered>,
 }
 

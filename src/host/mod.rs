@@ -13,6 +13,7 @@ mod memory;
 mod ongoing;
 mod parts;
 mod promise;
+mod record;
 mod registry;
 mod running;
 mod sandbox;
@@ -66,7 +67,8 @@ pub struct Deployed {
 
 /// What a host tells about invocations as they end: for metrics and records.
 pub trait Observer: Send + Sync + 'static {
-    /// An invocation has ended. `function` is `None` if there is no such function.
+    /// An invocation has ended: answered, failed, or left by its caller before it had the whole reply, which is
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). Once for each. `function` is `None` if there is no such function.
     fn ended(&self, function: Option<&Function>, outcome: &Outcome);
 }
 

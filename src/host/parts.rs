@@ -10,9 +10,9 @@
 
 use super::Shared;
 use super::ongoing::{Next, Ongoing};
+use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::function::Function;
-use crate::invocation::Outcome;
+use crate::invocation::Reply;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::fmt;
@@ -93,15 +93,15 @@ impl Slot {
 
 impl ReplyParts {
     pub(super) fn new(
-        host: Arc<Shared>,
-        function: Option<Arc<Function>>,
-        outcome: Outcome,
+        host: &Arc<Shared>,
+        record: Record<Arc<Shared>>,
+        head: Reply,
         (first, length): (Bytes, Option<u64>),
         ongoing: Box<Ongoing>,
     ) -> Self {
         let slot = Arc::new(Slot::default());
         let (runtime, stopping) = (host.runtime.clone(), host.stopping.clone());
-        let rest = Box::pin(rest(host, function, outcome, first, ongoing, slot.clone()));
+        let rest = Box::pin(rest(record, head, first, ongoing, slot.clone()));
         let driven = Mutex::new(Driven { rest: Some(rest), taken: Instant::now() });
         let inner = Arc::new(Inner { driven, slot });
         let guard = runtime.spawn(guard(Arc::downgrade(&inner), stopping)).abort_handle();
@@ -156,9 +156,8 @@ impl fmt::Debug for ReplyParts {
 
 /// An invocation from the beginning of its reply to its end.
 async fn rest(
-    host: Arc<Shared>,
-    function: Option<Arc<Function>>,
-    mut outcome: Outcome,
+    mut record: Record<Arc<Shared>>,
+    head: Reply,
     mut part: Bytes,
     mut ongoing: Box<Ongoing>,
     slot: Arc<Slot>,
@@ -169,18 +168,14 @@ async fn rest(
             ongoing.cut();
             break Err(error);
         }
-        match ongoing.next(&mut outcome.timings).await {
+        match ongoing.next(&mut record.outcome.timings).await {
             Next::Part(next) => part = next,
             Next::Ended(last) => break last,
         }
     };
     // The sandbox is free: what is left is between this and the reader.
     drop(ongoing);
-    if let Err(error) = &last {
-        outcome.result = Err(error.clone());
-    }
-    host.tell(function.as_deref(), &outcome);
-    drop(host);
+    record.end(last.as_ref().map(|_| head).map_err(Error::clone));
     if !last.as_ref().is_ok_and(Bytes::is_empty) {
         // A reader that is gone by now has missed nothing that anybody waits for.
         let _ = slot.put(last).await;

@@ -5,9 +5,9 @@ use super::invoke::Asked;
 use super::ongoing::Answered;
 use super::parts::ReplyParts;
 use super::upload::Upload;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::function::BackendKind;
-use crate::invocation::{InvocationId, Phases, Reply, Request, Start, Timings};
+use crate::invocation::{InvocationId, Outcome, Phases, Reply, Request, Start, Timings};
 use std::sync::Arc;
 
 /// How an invocation was answered whose reply may come in parts.
@@ -40,24 +40,16 @@ impl Shared {
         parts_above: usize,
     ) -> Streamed {
         let asked = self.ask(namespace, name, &request, upload, parts_above).await;
-        let Asked { function, mut outcome, answer } = asked;
-        let (id, start, backend) = (outcome.id, outcome.start, outcome.backend);
-        let (timings, phases) = (outcome.timings, outcome.phases);
+        let Asked { record, answer } = asked;
+        let Outcome { id, start, backend, timings, phases, .. } = record.outcome;
         let (result, parts) = match answer {
             Ok(Answered::Begun { mut reply, length, ongoing }) => {
                 let first = (std::mem::take(&mut reply.body), length);
-                outcome.result = Ok(reply.clone());
-                let head = reply;
-                (Ok(head), Some(ReplyParts::new(self.clone(), function, outcome, first, ongoing)))
+                let record = record.keep(self.clone());
+                (Ok(reply.clone()), Some(ReplyParts::new(self, record, reply, first, ongoing)))
             }
-            answer => {
-                outcome.result = answer.and_then(|answered| match answered {
-                    Answered::Whole(reply) => Ok(reply),
-                    Answered::Begun { .. } => Err(Error::internal("a reply has begun twice")),
-                });
-                self.tell(function.as_deref(), &outcome);
-                (outcome.result, None)
-            }
+            Ok(Answered::Whole(reply)) => (record.end(Ok(reply)).result, None),
+            Err(error) => (record.end(Err(error)).result, None),
         };
         Streamed { id, start, backend, timings, phases, result, parts }
     }

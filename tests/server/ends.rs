@@ -21,6 +21,14 @@ async fn e10_hanging_up_stops_the_function() {
     server.until("it runs", |host| host.figures().active == 1).await;
     drop(caller);
     server.until("it has stopped", |host| host.figures().charged == 0).await;
+    let counted =
+        r#"kiln_invocations_total{function="endless",backend="wasm",start="cold",outcome="Cancelled"} 1"#;
+    let told = async {
+        while !String::from_utf8_lossy(&server.get("/metrics").await.body).lines().any(|line| line == counted)
+        {
+        }
+    };
+    tokio::time::timeout(HANG, told).await.expect("it is counted");
 }
 
 /// A caller that only closes its sending side can't be told from one that is gone, so it is taken as gone.

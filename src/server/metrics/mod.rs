@@ -2,7 +2,7 @@
 //!
 //! | name | labels | |
 //! | --- | --- | --- |
-//! | `kiln_invocations_total` | function, backend, start, outcome | outcome: `ok` or the error's kind; start: as `Kiln-Start`, or `none` |
+//! | `kiln_invocations_total` | function, backend, start, outcome | outcome: `ok` or the error's kind, `Cancelled` where the caller hung up; start: as `Kiln-Start`, or `none` |
 //! | `kiln_invocation_duration_seconds` | function, backend, phase | phase: `wait`, `start`, `run`; invocations that had a sandbox |
 //! | `kiln_pool_*` | | the gauges and counters of `SEEDS.md W19`; see [`pool`] |
 //! | `kiln_build_info` | version | |
