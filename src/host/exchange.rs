@@ -264,7 +264,7 @@ mod tests {
             parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());
-        within(after(Duration::from_millis(20)), &stopping, async {
+        within(|| after(Duration::from_millis(20)), &stopping, async {
             match reply(busy, &mut session, format, &mut Flow::default()).await {
                 Step::Ended(verdict) => verdict,
                 _ => panic!("it has neither parts nor a limit of its own"),

@@ -14,15 +14,15 @@ use super::registry::Revised;
 use super::running::Running;
 use super::state::{Grant, Refused, Work};
 use super::upload::Upload;
-use super::within::{GivenUp, later, within};
+use super::within::{GivenUp, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::can_begin;
 use crate::invocation::{Outcome, Phases, Request};
 use crate::pool::{Fate, JobId, Time};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// How often one request is handed on from sandboxes that turn out dead before it is told so.
 const DEAD_SANDBOXES: u32 = 16;
@@ -54,7 +54,7 @@ impl Shared {
         parts_above: usize,
     ) -> Asked<'a> {
         let patience = request.patience.unwrap_or(self.max_wait);
-        let mut record = Record::new(&**self, request.id, Instant::now());
+        let mut record = Record::new(&**self, request.id, self.now());
         let answer = loop {
             let revised = self.registry.load().get(namespace, name).cloned();
             let Some(revised) = revised else {
@@ -70,11 +70,10 @@ impl Shared {
                 if let Err(error) = upload.gather(self.max_body).await {
                     break Err(error);
                 }
-                record.began = Instant::now();
+                record.began = self.now();
             }
             let wanted = (request, &mut upload, parts_above);
-            let wait_until = later(record.began, patience);
-            match self.attempt(&revised, wanted, wait_until, &mut record.outcome).await {
+            match self.attempt(&revised, wanted, (record.began, patience), &mut record.outcome).await {
                 Attempt::Ended(result) => break result,
                 // A new revision came between the look-up and the pool: it takes the request.
                 Attempt::Closed if self.is_current(&revised) => {
@@ -96,26 +95,25 @@ impl Shared {
         self: &Arc<Self>,
         revised: &Arc<Revised>,
         (request, upload, parts_above): (&Request<'_>, &mut Upload, usize),
-        wait_until: Instant,
+        (arrival, patience): (Time, Duration),
         outcome: &mut Outcome,
     ) -> Attempt {
-        let arrival = self.now();
         let mut grant = self.submit(arrival, revised);
         for _ in 0..DEAD_SANDBOXES {
             let granted = match grant {
-                Submitted::Granted(job, grant) => Ok((job, grant)),
-                Submitted::Waits(waiting) => waiting.granted(wait_until).await,
+                Submitted::Granted(job, grant) => Ok((job, grant, arrival)),
+                Submitted::Waits(waiting) => waiting.granted(arrival, patience).await,
             };
-            let (job, run) = match granted {
-                Ok((job, Grant::Run(run))) => (job, run),
-                Ok((_, Grant::Refused(Refused::Closed))) => return Attempt::Closed,
-                Ok((_, Grant::Refused(Refused::Because(error)))) | Err(error) => {
+            let (job, run, granted) = match granted {
+                Ok((job, Grant::Run(run), at)) => (job, run, at),
+                Ok((_, Grant::Refused(Refused::Closed), _)) => return Attempt::Closed,
+                Ok((_, Grant::Refused(Refused::Because(error)), _)) | Err(error) => {
                     outcome.timings.wait = self.now().since(arrival);
                     return Attempt::Ended(Err(error));
                 }
             };
             outcome.start = Some(run.start);
-            let mut running = Running::new(self, job, arrival, run, outcome);
+            let mut running = Running::new(self, (job, run), (arrival, granted), outcome);
             if running.make_fit().await {
                 return Attempt::Ended(running.run(request, upload, parts_above, outcome).await);
             }
@@ -192,10 +190,11 @@ impl Waiting {
         Self { host, job, grant }
     }
 
-    async fn granted(mut self, until: Instant) -> Result<(JobId, Grant)> {
+    /// What it is granted, and when. It may wait so long since its arrival.
+    async fn granted(mut self, arrival: Time, patience: Duration) -> Result<(JobId, Grant, Time)> {
         let host = self.host.clone();
-        match within(until, &host.stopping, &mut self.grant).await {
-            Ok(Ok(grant)) => Ok((self.job, grant)),
+        match within(|| host.end(arrival, patience), &host.stopping, &mut self.grant).await {
+            Ok(Ok(grant)) => Ok((self.job, grant, host.now())),
             Ok(Err(_)) => Err(Error::internal("the job was lost")),
             Err(GivenUp::Stopped) => Err(Error::unavailable("the host is stopping")),
             Err(GivenUp::TimedOut) => Err(Error::new(

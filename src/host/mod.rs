@@ -111,6 +111,11 @@ impl Shared {
         Time::after(self.began.elapsed())
     }
 
+    /// When so long has passed since a moment that was a while ago.
+    fn end(&self, since: Time, limit: Duration) -> tokio::time::Instant {
+        within::after(limit.saturating_sub(self.now().since(since)))
+    }
+
     fn backend(&self, kind: BackendKind) -> Result<&Arc<dyn Backend>> {
         self.backends.iter().find(|backend| backend.kind() == kind).ok_or_else(|| {
             Error::invalid(format!("this host has no {kind} backend: it was built or configured without it"))

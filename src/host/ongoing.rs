@@ -1,9 +1,10 @@
 //! A run whose request has been sent: its reply, whole or part by part, and what becomes of the sandbox then.
 
+use super::Shared;
 use super::exchange::{self, Step, Verdict};
 use super::flow::Flow;
 use super::running::Running;
-use super::within::{GivenUp, after, never, within};
+use super::within::{GivenUp, never, within};
 use super::work::with_tail;
 use crate::error::{Error, Result};
 use crate::invocation::{Reply, Timings};
@@ -42,14 +43,19 @@ impl Ongoing {
 
     /// The whole reply, within the function's time limit.
     pub(super) async fn whole(&mut self) -> Result<Step, GivenUp> {
-        let end = after(self.limit);
-        self.until(end).await
+        let (began, limit) = (self.began, self.limit);
+        self.until(|host| host.end(began, limit)).await
     }
 
     /// The reply, or how one begins that is too long to be held.
     pub(super) async fn begin(&mut self) -> Result<Step, GivenUp> {
         self.flow.limit(self.limit);
         self.reply().await
+    }
+
+    /// Looks at the clock, for whoever gives the sandbox back now.
+    pub(super) fn lap(&mut self) -> Time {
+        *self.running.ended.insert(self.running.host.now())
     }
 
     /// What the run comes to.
@@ -67,26 +73,26 @@ impl Ongoing {
 
     /// The reply or a part of it; the flow looks at the time.
     async fn reply(&mut self) -> Result<Step, GivenUp> {
-        match self.until(never()).await {
+        match self.until(|_| never()).await {
             Ok(Step::TimedOut) => Err(GivenUp::TimedOut),
             came => came,
         }
     }
 
-    async fn until(&mut self, end: Instant) -> Result<Step, GivenUp> {
+    async fn until(&mut self, end: impl FnOnce(&Shared) -> Instant) -> Result<Step, GivenUp> {
         let Running { host, life: Some(life), .. } = &mut self.running else {
             return Ok(Verdict::poisoned(Err(Error::internal("the sandbox was lost"))).into());
         };
         let format = life.revised.function.format;
         let reply = exchange::reply(life.sandbox.as_mut(), &mut life.session, format, &mut self.flow);
-        within(end, &host.stopping, reply).await
+        within(|| end(host), &host.stopping, reply).await
     }
 
     /// Waits for the next part. The function's time goes on only meanwhile.
     pub(super) async fn next(&mut self, timings: &mut Timings) -> Next {
         let came = self.reply().await;
         self.flow.hold();
-        timings.run = self.running.host.now().since(self.began);
+        timings.run = self.lap().since(self.began);
         match came {
             Ok(Step::Part(part)) => Next::Part(part),
             came => Next::Ended(self.close(came).await.map(|reply| reply.body)),

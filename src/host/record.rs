@@ -4,10 +4,11 @@ use super::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::Function;
 use crate::invocation::{InvocationId, Outcome, Phases, Reply, Timings};
+use crate::pool::Time;
+use bytes::Bytes;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread;
-use tokio::time::Instant;
 
 /// An invocation's outcome as far as it has come. Dropped before it has ended, its caller went away: that is told, too.
 pub(super) struct Record<H: Deref<Target = Shared>> {
@@ -16,14 +17,14 @@ pub(super) struct Record<H: Deref<Target = Shared>> {
     pub(super) function: Option<Arc<Function>>,
     pub(super) outcome: Outcome,
     /// When it began to ask for a sandbox.
-    pub(super) began: Instant,
+    pub(super) began: Time,
     told: bool,
 }
 
 impl<H: Deref<Target = Shared>> Record<H> {
-    pub(super) fn new(host: H, id: InvocationId, began: Instant) -> Self {
+    pub(super) fn new(host: H, id: InvocationId, began: Time) -> Self {
         let (timings, phases) = (Timings::default(), Phases::default());
-        let outcome = Outcome { id, start: None, backend: None, timings, phases, result: Err(unended()) };
+        let outcome = Outcome { id, start: None, backend: None, timings, phases, result: unknown() };
         Self { host, function: None, outcome, began, told: false }
     }
 
@@ -42,7 +43,7 @@ impl<H: Deref<Target = Shared>> Record<H> {
 
     fn take(&mut self) -> Outcome {
         let Outcome { id, start, backend, timings, phases, .. } = self.outcome;
-        let result = std::mem::replace(&mut self.outcome.result, Err(unended()));
+        let result = std::mem::replace(&mut self.outcome.result, unknown());
         Outcome { id, start, backend, timings, phases, result }
     }
 
@@ -57,13 +58,13 @@ impl<H: Deref<Target = Shared>> Drop for Record<H> {
         if self.told {
             return;
         }
-        let (timings, took) = (&mut self.outcome.timings, self.began.elapsed());
+        let (timings, took) = (&mut self.outcome.timings, self.host.now().since(self.began));
         match self.outcome.start {
             None => timings.wait = took,
             Some(_) => timings.run = took.saturating_sub(timings.wait + timings.start),
         }
         let error = if thread::panicking() {
-            unended()
+            Error::internal("the invocation did not end")
         } else {
             Error::new(ErrorKind::Cancelled, "the caller went away before it had the whole reply")
         };
@@ -72,7 +73,7 @@ impl<H: Deref<Target = Shared>> Drop for Record<H> {
     }
 }
 
-/// What is told of one that a panic has ended.
-fn unended() -> Error {
-    Error::internal("the invocation did not end")
+/// What stands for the result until there is one; nobody is told this. An error's words would be allocated for each call.
+fn unknown() -> Result<Reply> {
+    Ok(Reply::ok(Bytes::new()))
 }

@@ -16,10 +16,10 @@ pub(super) enum GivenUp {
     Stopped,
 }
 
-/// Awaits `future` until the deadline, or until the host stops. The first poll comes before any timer is made: a warm
-/// wasm call is over by then.
+/// Awaits `future` until the deadline, or until the host stops. The first poll comes before the clock is looked at and
+/// any timer is made: a warm wasm call is over by then.
 pub(super) async fn within<F: Future>(
-    deadline: Instant,
+    deadline: impl FnOnce() -> Instant,
     stop: &watch::Receiver<bool>,
     future: F,
 ) -> Result<F::Output, GivenUp> {
@@ -27,6 +27,7 @@ pub(super) async fn within<F: Future>(
     if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
         return Ok(output);
     }
+    let deadline = deadline();
     let mut stop = stop.clone();
     let stopped = async {
         // A closed channel is a host without a master: nobody can stop it any more.
@@ -71,22 +72,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_given() {
         let (_stop, stopped) = watch::channel(false);
-        assert_eq!(within(after(Duration::ZERO), &stopped, async { 1 }).await, Ok(1));
+        assert_eq!(within(|| after(Duration::ZERO), &stopped, async { 1 }).await, Ok(1));
         let soon = async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             2
         };
-        assert_eq!(within(after(Duration::from_secs(1)), &stopped, soon).await, Ok(2));
+        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, soon).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_is_given_up() {
         let (stop, stopped) = watch::channel(false);
         let never = std::future::pending::<()>();
-        assert_eq!(within(after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::TimedOut));
+        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::TimedOut));
         stop.send_replace(true);
         let never = std::future::pending::<()>();
-        assert_eq!(within(after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::Stopped));
+        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::Stopped));
     }
 
     #[tokio::test]
@@ -96,6 +97,6 @@ mod tests {
             cx.waker().wake_by_ref();
             Poll::<()>::Pending
         });
-        assert_eq!(within(after(Duration::from_millis(5)), &stopped, busy).await, Err(GivenUp::TimedOut));
+        assert_eq!(within(|| after(Duration::from_millis(5)), &stopped, busy).await, Err(GivenUp::TimedOut));
     }
 }

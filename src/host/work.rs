@@ -24,9 +24,19 @@ impl Shared {
 
     /// An event for the pool; what is to be done is left to the caller.
     pub(super) fn decide(&self, event: impl FnOnce(&mut State, Time)) -> Vec<Work> {
-        let mut state = self.state.lock();
         let now = self.now();
-        event(&mut state, now);
+        self.decide_at(now, |state| event(state, now))
+    }
+
+    /// As [`Shared::event`], for one whose time is known.
+    pub(super) fn event_at(self: &Arc<Self>, now: Time, event: impl FnOnce(&mut State)) {
+        let work = self.decide_at(now, event);
+        self.perform(work);
+    }
+
+    fn decide_at(&self, now: Time, event: impl FnOnce(&mut State)) -> Vec<Work> {
+        let mut state = self.state.lock();
+        event(&mut state);
         let (_, work) = state.carry_out(now, None);
         self.arm(&state);
         if state.closed {
