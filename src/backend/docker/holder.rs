@@ -54,7 +54,10 @@ async fn make(declared: &Declared) -> Result<()> {
     let started =
         engine.call(engine.slow, async |client| client.start_container(holder.id(), None).await).await;
     started.map_err(|fault| engine.refused("start a namespace's holder", fault))?;
-    let network = Network::new(holder, place);
+    let line = tokio::time::timeout(engine.quick, room.connected()).await;
+    let lost = |why: String| Error::unavailable(format!("a namespace's holder did not connect: {why}"));
+    let line = line.map_err(|end| lost(end.to_string()))?.map_err(|error| lost(error.to_string()))?;
+    let network = Network::new(holder, line, place);
     if shared.networks.is_closed() {
         // Whoever closes waits for this turn to end, and leaves nothing behind.
         network.remove().await;
