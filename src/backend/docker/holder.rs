@@ -34,16 +34,20 @@ async fn make(declared: &Declared) -> Result<()> {
     let shared = declared.shared();
     let _one = shared.networks.making().await;
     let began = Instant::now();
-    while shared.starter.is_busy() {
+    loop {
+        // First, since whoever asked for this is likely about to start something.
+        tokio::time::sleep(LOOKING.0).await;
+        if !shared.starter.is_busy() {
+            break;
+        }
         if began.elapsed() > LOOKING.1 {
             return Ok(());
         }
-        tokio::time::sleep(LOOKING.0).await;
     }
+    let Some(place) = declared.place() else { return Ok(()) };
     // Nothing is pulled for this.
     let Some(image) = shared.images.find(&declared.image.reference).await? else { return Ok(()) };
     let Way::Pipes(home) = shared.ways.next()? else { return Ok(()) };
-    let Some(place) = declared.place() else { return Ok(()) };
     let number = shared.networks.number();
     let room = home.room(&format!("network-{number}"));
     let room = room.map_err(|error| Error::unavailable(error.to_string()))?;
