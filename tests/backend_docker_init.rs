@@ -265,7 +265,8 @@ async fn where_a_container_can_not_connect_it_is_attached_to_from_then_on() {
             let engine = Scripted::new(script);
             let mut config = DockerConfig::new("kiln-test-scripted");
             config.host = Some(engine.host());
-            config.transport = transport;
+            // Their holders are created, too, whenever it suits them.
+            (config.transport, config.kept_networks) = (transport, 0);
             let ready = Ready::new(&Docker::new(config), lone("echo:1")).await;
             let first = ready.try_start().await;
             assert_eq!(first.is_ok(), transport == Transport::Auto, "{:?}", first.map(|_| ()));

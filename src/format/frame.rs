@@ -143,9 +143,9 @@ impl Frame {
     /// Gives what there is of a payload that is too long to be held.
     fn so_far(&mut self, head: &Head, missing: usize) -> Result<Progress, Broken> {
         let held = self.payload.len();
-        // The metadata is read whole.
+        // The metadata is read whole, and no more than that is waited for: the rest comes as the function writes it.
         if held == 0 || self.passed + held < head.meta {
-            return Ok(Progress::More(missing));
+            return Ok(Progress::More(head.meta.saturating_sub(held).max(1)));
         }
         let payload = self.payload.take();
         if self.passed > 0 {

@@ -73,12 +73,16 @@ impl Running {
             life.paused = false;
             self.was_paused = true;
         }
-        if !life.revised.function.format.is_streaming() {
-            return true;
-        }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
         // another one would fare no better.
-        life.is_fresh(self.start) || is_fit(life.sandbox.as_mut(), &mut life.session)
+        if life.is_fresh(self.start) {
+            return true;
+        }
+        match life.revised.function.format.is_streaming() {
+            true => is_fit(life.sandbox.as_mut(), &mut life.session),
+            // It was started ahead and has no stdio yet.
+            false => !life.sandbox.is_dead(),
+        }
     }
 
     /// The job goes back to the head of the line, the sandbox goes.

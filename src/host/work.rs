@@ -114,9 +114,16 @@ impl Shared {
                     paused: false,
                 });
                 let held = life.held();
+                // A backend may find out with a start that it can't start one-shot functions ahead: what is kept ready
+                // would be charged and save nobody anything.
+                let revised = life.revised.clone();
+                let useless = !revised.function.format.is_streaming() && !revised.program.prewarms_oneshot();
                 self.event(|state, now| {
                     state.put(life);
                     state.pool.ready(now, sandbox, held);
+                    if useless {
+                        state.pool.set_prewarm(now, revised.kind, revised.memory, 0, Some(revised.id));
+                    }
                 });
                 if let Some(ended) = ended {
                     let host = Arc::downgrade(&self);

@@ -16,6 +16,7 @@ impl Pool {
             active_memory: ledger.active.bytes,
             prewarmed: ledger.prewarmed.count + ledger.ahead.count,
             prewarmed_memory: ledger.prewarmed.bytes + ledger.ahead.bytes,
+            prewarming: ledger.ahead.count,
             idle: ledger.idle.count + ledger.pausing.count,
             idle_memory: ledger.idle.bytes + ledger.pausing.bytes,
             starting: ledger.starting.count,

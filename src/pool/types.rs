@@ -258,6 +258,8 @@ pub struct Figures {
     pub prewarmed: usize,
     /// What they are charged.
     pub prewarmed_memory: u64,
+    /// Of those, the ones that are still being started.
+    pub prewarming: usize,
     /// Warm sandboxes that run no job, paused ones included.
     pub idle: usize,
     /// What they are charged.

@@ -40,6 +40,19 @@ async fn w17_a_spare_that_died_unused_is_replaced_and_its_caller_never_knows() {
     bed.end().await;
 }
 
+/// Of a one-shot function, too, of which the request has yet to run.
+#[tokio::test]
+async fn w17_one_that_died_prewarmed_is_replaced_and_its_caller_never_knows() {
+    for format in [Format::Default, Format::Frame] {
+        let bed = bed(BackendKind::Wasm, |host| host);
+        bed.deploy(bed.echo("echo").format(format).prewarm(1)).await;
+        bed.until("it is there", |figures| (figures.prewarmed, figures.prewarming) == (1, 0)).await;
+        assert_eq!(bed.fake.kill_idle_silently(Exit::Signal(9)), 1, "{format}");
+        assert_eq!(text(soon(bed.call("echo", "/count")).await), "1", "{format}");
+        bed.end().await;
+    }
+}
+
 /// SEEDS.md I7, W16: nobody has to come for a dead sandbox's memory to be given back.
 #[tokio::test]
 async fn w16_an_idle_sandbox_that_dies_is_removed_at_once() {

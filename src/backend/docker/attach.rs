@@ -33,6 +33,8 @@ pub(super) struct Attach {
 #[derive(Default)]
 struct Stdin {
     queue: VecDeque<Bytes>,
+    /// Bytes in it.
+    queued: usize,
     closing: bool,
     /// Shut down, or broken because nobody reads it: the reply or the exit tells why.
     closed: bool,
@@ -108,8 +110,7 @@ impl Stdin {
     /// Moves what can be moved now; the context is woken when more can.
     fn pump(&mut self, link: &mut AttachContainerResults, cx: &mut Context<'_>) {
         if self.closed {
-            self.queue.clear();
-            return;
+            return self.give_up();
         }
         while let Some(front) = self.queue.front_mut() {
             if front.is_empty() {
@@ -117,7 +118,11 @@ impl Stdin {
                 continue;
             }
             match link.input.as_mut().poll_write(cx, front) {
-                Poll::Ready(Ok(written)) if written > 0 => front.advance(written.min(front.len())),
+                Poll::Ready(Ok(written)) if written > 0 => {
+                    let written = written.min(front.len());
+                    front.advance(written);
+                    self.queued = self.queued.saturating_sub(written);
+                }
                 Poll::Ready(_) => return self.give_up(),
                 Poll::Pending => return,
             }
@@ -130,16 +135,22 @@ impl Stdin {
     fn give_up(&mut self) {
         self.closed = true;
         self.queue.clear();
+        self.queued = 0;
     }
 }
 
 impl Stdio for Attach {
     fn write(&mut self, bytes: Bytes) {
+        self.stdin.queued = self.stdin.queued.saturating_add(bytes.len());
         self.stdin.queue.push_back(bytes);
     }
 
     fn close(&mut self) {
         self.stdin.closing = true;
+    }
+
+    fn queued(&self) -> usize {
+        self.stdin.queued
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {

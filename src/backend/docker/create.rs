@@ -189,6 +189,14 @@ pub(super) fn dirs(function: &Function) -> Result<Vec<Dir>> {
                 dir.guest
             )));
         }
+        let mut parts = dir.guest.split('/').filter(|part| !matches!(*part, "" | "."));
+        if parts.next() == wire::DIR.strip_prefix('/') {
+            return Err(Error::invalid(format!(
+                "`dirs` shows {} as {:?}, which is Kiln's own: give another path",
+                dir.host.display(),
+                dir.guest
+            )));
+        }
         let host = std::path::absolute(&dir.host)
             .map_err(|error| Error::invalid(format!("`dirs` has {:?}: {error}", dir.host)))?;
         if host.to_str().is_none() {
@@ -253,5 +261,9 @@ mod tests {
         assert!(dirs(&function).unwrap()[0].host.is_absolute());
         function.dirs[0].guest = "data".into();
         assert!(dirs(&function).unwrap_err().message().contains("begins with `/`"));
+        for kilns in ["/.kiln", "/.kiln/", "//./.kiln", "/.kiln/init"] {
+            function.dirs[0].guest = kilns.into();
+            assert!(dirs(&function).unwrap_err().message().contains("Kiln's own"), "{kilns}");
+        }
     }
 }

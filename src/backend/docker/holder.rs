@@ -34,16 +34,20 @@ async fn make(declared: &Declared) -> Result<()> {
     let shared = declared.shared();
     let _one = shared.networks.making().await;
     let began = Instant::now();
-    while shared.starter.is_busy() {
+    loop {
+        // First, since whoever asked for this is likely about to start something.
+        tokio::time::sleep(LOOKING.0).await;
+        if !shared.starter.is_busy() {
+            break;
+        }
         if began.elapsed() > LOOKING.1 {
             return Ok(());
         }
-        tokio::time::sleep(LOOKING.0).await;
     }
+    let Some(place) = declared.place() else { return Ok(()) };
     // Nothing is pulled for this.
     let Some(image) = shared.images.find(&declared.image.reference).await? else { return Ok(()) };
     let Way::Pipes(home) = shared.ways.next()? else { return Ok(()) };
-    let Some(place) = declared.place() else { return Ok(()) };
     let number = shared.networks.number();
     let room = home.room(&format!("network-{number}"));
     let room = room.map_err(|error| Error::unavailable(error.to_string()))?;
@@ -54,7 +58,10 @@ async fn make(declared: &Declared) -> Result<()> {
     let started =
         engine.call(engine.slow, async |client| client.start_container(holder.id(), None).await).await;
     started.map_err(|fault| engine.refused("start a namespace's holder", fault))?;
-    let network = Network::new(holder, place);
+    let line = tokio::time::timeout(engine.quick, room.connected()).await;
+    let lost = |why: String| Error::unavailable(format!("a namespace's holder did not connect: {why}"));
+    let line = line.map_err(|end| lost(end.to_string()))?.map_err(|error| lost(error.to_string()))?;
+    let network = Network::new(holder, line, place);
     if shared.networks.is_closed() {
         // Whoever closes waits for this turn to end, and leaves nothing behind.
         network.remove().await;

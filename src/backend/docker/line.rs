@@ -6,7 +6,7 @@
 use super::wire::{self, Ended, Said};
 use crate::backend::Logs;
 use parking_lot::Mutex;
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, recv, sendmsg};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,7 +96,8 @@ impl Line {
 
     /// How it has ended, if it has, without waiting.
     pub(super) fn end_so_far(&self) -> Option<End> {
-        self.listen();
+        // The kernel itself is asked: the runtime may not have had the time to hear of an end from it.
+        self.listen(|unread| Ok(recv(&self.stream, unread, RecvFlags::DONTWAIT)?.0));
         self.news.borrow().end
     }
 
@@ -126,7 +127,7 @@ impl Line {
     async fn until<T>(&self, found: impl Fn(&News) -> Option<T>) -> T {
         let mut changes = self.news.subscribe();
         loop {
-            self.listen();
+            self.listen(|unread| self.stream.try_read(unread));
             let news = *changes.borrow_and_update();
             if let Some(found) = found(&news) {
                 return found;
@@ -154,8 +155,9 @@ impl Line {
         }
     }
 
-    /// Hears what has come.
-    fn listen(&self) {
+    /// Hears what has come, by a read that doesn't wait.
+    fn listen(&self, read: impl Fn(&mut [u8]) -> io::Result<usize>) {
+        let mut piece = [0; 64];
         let mut unread = self.unread.lock();
         while self.news.borrow().end.is_none() {
             let said = match Said::parse(&unread) {
@@ -163,20 +165,24 @@ impl Line {
                     unread.drain(..length);
                     Some(said)
                 }
-                Ok(None) => match self.stream.try_read_buf(&mut *unread) {
+                Ok(None) => match read(&mut piece) {
+                    Ok(count @ 1..) => {
+                        unread.extend_from_slice(piece.get(..count).unwrap_or_default());
+                        continue;
+                    }
                     Ok(0) => None,
-                    Ok(_) => continue,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                     Err(_) => None,
                 },
                 // Nothing can be made of what follows nonsense.
                 Err(_) => None,
             };
-            self.news.send_modify(|news| match said {
-                Some(Said::Started) => news.started = Some(Ok(())),
-                Some(Said::Failed(errno)) => news.started = Some(Err(errno)),
-                Some(Said::Ended(ended)) => news.end = Some(End::Told(ended)),
-                None => news.end = Some(End::Untold),
+            // Each thing is said once: whatever has the line's other end, it can't keep its host listening.
+            self.news.send_modify(|news| match (said, news.started) {
+                (Some(Said::Started), None) => news.started = Some(Ok(())),
+                (Some(Said::Failed(errno)), None) => news.started = Some(Err(errno)),
+                (Some(Said::Ended(ended)), _) => news.end = Some(End::Told(ended)),
+                (Some(Said::Started | Said::Failed(_)), Some(_)) | (None, _) => news.end = Some(End::Untold),
             });
         }
     }
@@ -220,4 +226,45 @@ fn send(to: &UnixStream, bytes: &[u8], beside: &[BorrowedFd<'_>]) -> io::Result<
         return Err(io::Error::other("too many descriptors"));
     }
     Ok(sendmsg(to, &[IoSlice::new(bytes)], &mut rights, SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::Function;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+
+    fn line() -> (Line, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        (Line::new(near, Arc::new(Logs::new(Arc::new(Function::image("f", "i")), 1 << 20))), far)
+    }
+
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), future).await.unwrap()
+    }
+
+    /// A guest that got hold of kiln-init could say what it likes, for ever.
+    #[tokio::test]
+    async fn who_repeats_itself_is_not_listened_to() {
+        for said in [Said::Started, Said::Failed(2)] {
+            let (line, mut far) = line();
+            let flood = tokio::spawn(async move { while far.write_all(&said.message()).await.is_ok() {} });
+            assert_eq!(soon(line.end()).await, End::Untold);
+            assert_eq!(soon(line.started()).await.is_ok(), said == Said::Started);
+            assert_eq!(line.end_so_far(), Some(End::Untold));
+            drop(line);
+            soon(flood).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn nonsense_and_silence_are_an_end() {
+        let (line, mut far) = line();
+        far.write_all(&[255; 64]).await.unwrap();
+        assert_eq!(soon(line.end()).await, End::Untold);
+        let (line, far) = self::line();
+        drop(far);
+        assert_eq!(soon(line.started()).await, Err(None));
+    }
 }

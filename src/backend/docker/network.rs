@@ -13,9 +13,11 @@
 use super::reap::Container;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Ready ones of one function at most.
@@ -48,6 +50,8 @@ struct Ready {
 /// A namespace. Dropped, it is removed.
 pub(super) struct Network {
     holder: Container,
+    /// To its holder, which ends when this does, however this process goes.
+    line: UnixStream,
     _place: Place,
 }
 
@@ -55,8 +59,13 @@ pub(super) struct Network {
 pub(super) struct Place(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit);
 
 impl Network {
-    pub(super) fn new(holder: Container, place: Place) -> Self {
-        Self { holder, _place: place }
+    pub(super) fn new(holder: Container, line: UnixStream, place: Place) -> Self {
+        Self { holder, line, _place: place }
+    }
+
+    /// Whether its holder has ended, as far as that can be told without waiting: nobody can join it any more.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.line.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// How the engine is told to have a container join it.
@@ -95,6 +104,7 @@ impl Networks {
     /// A ready one, the one that was used last: its holder's pages are the likeliest to be in memory.
     pub(super) fn take(&self, key: Key) -> Option<Network> {
         let mut shelf = self.shelf.lock();
+        shelf.retain(|ready| ready.key != key || !ready.network.is_gone());
         let newest = shelf.iter().rposition(|ready| ready.key == key)?;
         shelf.remove(newest).map(|ready| ready.network)
     }
@@ -102,7 +112,7 @@ impl Networks {
     /// Lays one on the shelf, unless enough of its function's are there or the shelf is closed.
     pub(super) fn give(&self, key: Key, network: Network, now: Instant) {
         let mut shelf = self.shelf.lock();
-        if self.is_closed() {
+        if self.is_closed() || network.is_gone() {
             return;
         }
         if shelf.iter().filter(|ready| ready.key == key).count() < READY {
@@ -149,6 +159,8 @@ mod tests {
     use super::super::reap::Reaper;
     use super::*;
 
+    use std::cell::RefCell;
+
     const A: Key = Key(1);
     const B: Key = Key(2);
 
@@ -157,20 +169,24 @@ mod tests {
         networks: Networks,
         reaper: Arc<Reaper>,
         now: Instant,
+        /// Holders' ends of their lines, by the order in which they were made.
+        holders: RefCell<Vec<UnixStream>>,
     }
 
     impl Bed {
         fn new(most: usize) -> Self {
             let config = DockerConfig { host: Some("unix:///nowhere".into()), ..DockerConfig::new("test") };
             let reaper = Reaper::new(Arc::new(Engine::new(&config)));
-            Self { networks: Networks::new(most), reaper, now: Instant::now() }
+            Self { networks: Networks::new(most), reaper, now: Instant::now(), holders: RefCell::default() }
         }
 
         fn make(&self, key: Key, id: &str) -> bool {
             let Some(place) = self.networks.place(key, self.now) else { return false };
             let runtime = tokio::runtime::Handle::current();
             let holder = Container::new(id.into(), self.reaper.clone(), runtime);
-            self.networks.give(key, Network::new(holder, place), self.now);
+            let (line, far) = UnixStream::pair().unwrap();
+            self.holders.borrow_mut().push(far);
+            self.networks.give(key, Network::new(holder, line, place), self.now);
             true
         }
 
@@ -202,6 +218,22 @@ mod tests {
         assert!(!bed.make(A, "4"), "there is one ready");
         assert_eq!(bed.take(A).unwrap().mode(), "container:2", "the one that was used last, of two");
         assert!(bed.take(A).is_some() && bed.take(A).is_none());
+    }
+
+    #[tokio::test]
+    async fn one_whose_holder_is_gone_is_nobodys() {
+        let bed = Bed::new(2);
+        assert!(bed.make(A, "a"));
+        drop(bed.holders.borrow_mut().remove(0));
+        // The runtime has to hear of it first.
+        let heard = async {
+            while !bed.networks.shelf.lock().iter().all(|ready| ready.network.is_gone()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), heard).await.unwrap();
+        assert!(bed.take(A).is_none());
+        assert!(bed.make(A, "b") && bed.take(A).is_some(), "another takes its place");
     }
 
     #[tokio::test]

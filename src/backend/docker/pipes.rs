@@ -8,13 +8,14 @@ use crate::backend::Stdio;
 use crate::error::{Error, Result};
 use bytes::{Buf, Bytes, BytesMut};
 use rustix::fs::{Mode, fchmod};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
@@ -23,6 +24,8 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 const PIPE: (usize, usize) = (64 << 10, 1 << 20);
 /// Room that is made for replies of which nothing is known, and what of it has to be left for the next one, in bytes.
 const ROOM: (usize, usize) = (16 << 10, 4 << 10);
+/// The longest piece of stdout that nobody asked for, in bytes: there should be none.
+const STRAY: usize = 512;
 /// The longest piece of stdout, in bytes.
 const LARGE: usize = 8 << 20;
 /// Pieces of stdin that one call hands to the kernel.
@@ -69,6 +72,8 @@ struct Made {
 struct Stdin {
     pipe: Option<Sender>,
     queue: VecDeque<Bytes>,
+    /// Bytes in it.
+    queued: usize,
     closing: bool,
     grown: bool,
 }
@@ -151,15 +156,19 @@ impl Pipes {
         self.ended || self.line.end_so_far().is_some()
     }
 
+    /// What stdout holds now. The kernel itself is asked: the runtime may not have had the time to hear of it.
     fn take_now(&mut self) -> Option<Bytes> {
-        self.stdout.as_ref()?;
+        let stdout = self.stdout.as_ref()?;
         self.expected = 0;
-        // Unconstrained: a task that has used up its share would be told that nothing is there.
-        let read = tokio::task::unconstrained(std::future::poll_fn(|cx| self.poll_stdout(cx)));
-        match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(piece)) => piece,
-            Poll::Ready(Err(_)) | Poll::Pending => None,
+        if !self.ended && self.buffer.is_empty() {
+            let mut piece = [0; STRAY];
+            match rustix::io::read(stdout, &mut piece) {
+                Ok(count @ 1..) => self.buffer.extend_from_slice(piece.get(..count).unwrap_or_default()),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Ok(0) | Err(_) => self.ended = true,
+            }
         }
+        (!self.buffer.is_empty()).then(|| self.buffer.split().freeze())
     }
 
     /// As much of what is expected as is there, in one piece.
@@ -208,7 +217,7 @@ impl Stdin {
                 }
                 return;
             }
-            if !self.grown && self.queue.iter().map(Bytes::len).sum::<usize>() > PIPE.0 {
+            if !self.grown && self.queued > PIPE.0 {
                 self.grown = true;
                 grow(pipe);
             }
@@ -224,9 +233,11 @@ impl Stdin {
             }
         }
         self.queue.clear();
+        self.queued = 0;
     }
 
     fn advance(&mut self, mut written: usize) {
+        self.queued = self.queued.saturating_sub(written);
         while let Some(front) = self.queue.front_mut() {
             let part = written.min(front.len());
             front.advance(part);
@@ -248,11 +259,16 @@ impl Drop for Pipes {
 
 impl Stdio for Pipes {
     fn write(&mut self, bytes: Bytes) {
+        self.stdin.queued = self.stdin.queued.saturating_add(bytes.len());
         self.stdin.queue.push_back(bytes);
     }
 
     fn close(&mut self) {
         self.stdin.closing = true;
+    }
+
+    fn queued(&self) -> usize {
+        self.stdin.queued
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {

@@ -173,7 +173,9 @@ impl Declared {
         let first = self.joining(spec, image, home, &command, network, spent).await;
         match first {
             // The holder is gone, by whoever's hand: the container gets a namespace of its own.
-            Err((failed, Some(network))) if failed.error.message().contains(network.holder()) => {
+            Err((failed, Some(network)))
+                if network.is_gone() || failed.error.message().contains(network.holder()) =>
+            {
                 tracing::debug!("a namespace that was kept ready is gone: {}", failed.error);
                 let spent = spent + began.elapsed();
                 self.joining(spec, image, home, &command, None, spent).await.map_err(|(failed, _)| failed)

@@ -13,7 +13,7 @@ use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
 use crate::error::{Error, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -26,6 +26,8 @@ pub(super) struct Contained {
     launching: Option<JoinHandle<Result<Option<Running>>>>,
     /// The network namespace that it joined, to be given back when the container is gone.
     network: Option<Network>,
+    /// How long its program may take to run: what its container's start has left of `start_timeout`.
+    left: Duration,
     channel: Channel,
     exit: Option<Exit>,
 }
@@ -39,7 +41,8 @@ enum Channel {
 impl Contained {
     pub(super) fn new(declared: Arc<Declared>, spec: StartSpec) -> Self {
         let channel = Channel::Attach(Attach::new(declared.engine().clone(), spec.logs.clone()));
-        Self { declared, spec, container: None, launching: None, network: None, channel, exit: None }
+        let left = declared.function.limits.start_timeout;
+        Self { declared, spec, container: None, launching: None, network: None, left, channel, exit: None }
     }
 
     /// Starts the container, and a streaming function's program in it. After an error nothing is left.
@@ -69,7 +72,7 @@ impl Contained {
 
     fn take(&mut self, running: Running) -> Phases {
         self.container = Some(running.container);
-        self.network = running.network;
+        (self.network, self.left) = (running.network, running.left);
         match (running.link, &mut self.channel) {
             (Link::Attached(link), Channel::Attach(attach)) => attach.connect(link),
             (Link::Attached(_), Channel::Pipes(_)) => {}
@@ -86,15 +89,15 @@ impl Contained {
         let Channel::Pipes(pipes) = &mut self.channel else {
             return Err(Error::internal("a container without kiln-init is told to run"));
         };
-        let (began, limit) = (Instant::now(), self.declared.function.limits.start_timeout);
-        match timeout(limit, pipes.run(env)).await {
+        let began = Instant::now();
+        match timeout(self.left, pipes.run(env)).await {
             Ok(Ok(())) => Ok(Phases { start: began.elapsed(), ..Phases::default() }),
             Ok(Err(NotRun::Program(why))) => Err(Error::failed(why)),
             Ok(Err(NotRun::Gone)) => Err(self.exit().await.into_error()),
             Ok(Err(NotRun::Pipes(error))) => {
                 Err(Error::unavailable(format!("can't give a container its stdio: {error}")))
             }
-            Err(_) => Err(too_slow(limit)),
+            Err(_) => Err(too_slow(self.declared.function.limits.start_timeout)),
         }
     }
 

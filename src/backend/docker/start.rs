@@ -53,6 +53,8 @@ pub(super) struct Running {
     pub(super) container: Container,
     pub(super) link: Link,
     pub(super) phases: Phases,
+    /// What is left of the time that it may take until its program runs.
+    pub(super) left: Duration,
     /// The network namespace that it joined.
     pub(super) network: Option<Network>,
 }
@@ -95,13 +97,17 @@ impl Starter {
         let _turn = self.line.acquire().await;
         let mut half = Half::default();
         let (limit, left) = (plan.limit, plan.limit.saturating_sub(plan.spent));
+        let began = Instant::now();
         let steps = self.steps(&mut half, plan);
         let result = match timeout(left, steps).await {
             Ok(result) => result,
             Err(_) => Err(too_slow(limit).into()),
         };
         match (result, half.container.take()) {
-            (Ok((link, phases)), Some(container)) => Ok(Running { container, link, phases, network: None }),
+            (Ok((link, phases)), Some(container)) => {
+                let left = left.saturating_sub(began.elapsed());
+                Ok(Running { container, link, phases, left, network: None })
+            }
             (Ok(_), None) => Err(Error::internal("a container started that was never made").into()),
             (Err(failed), container) => {
                 half.container = container;
@@ -230,10 +236,12 @@ impl Half {
 }
 
 impl Failed {
-    /// A failure is about what the container shares with its host if the engine's words name that.
+    /// A failure is about what the container shares with its host if the engine's words name that, unless they tell of
+    /// something that passes: an engine names kiln-init whatever keeps it from running a container.
     fn new(error: Error, room: Option<&Room>) -> Self {
         let names = |path: &str| error.message().contains(path);
-        let unconnected = room.is_some_and(|room| names(wire::DIR) || names(&room.path().to_string_lossy()));
+        let unconnected = error.kind() == ErrorKind::FunctionFailed
+            && room.is_some_and(|room| names(wire::DIR) || names(&room.path().to_string_lossy()));
         Self { error, unconnected }
     }
 }

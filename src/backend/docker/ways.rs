@@ -97,7 +97,9 @@ impl Ways {
 }
 
 fn warn(why: &str) {
-    tracing::warn!("containers are reached through the engine's `attach`, which is slower: {why}");
+    tracing::warn!(
+        "containers are reached through the engine's `attach`, which is slower, and by which `prewarm` has no effect on one-shot functions: {why}"
+    );
 }
 
 fn impossible(why: &str) -> Error {

@@ -2,6 +2,7 @@
 
 use crate::bench::Bench;
 use kiln::function::MIB;
+use kiln::pool::Figures;
 use kiln::{BackendKind, ErrorKind, Format, Invocation, Start};
 use std::time::Duration;
 
@@ -21,16 +22,9 @@ pub async fn w9_cold_then_warm(bench: &mut Bench) {
     }
 }
 
-/// Waits until so many sandboxes live and are likely to have told the host.
-async fn living(bench: &Bench, count: usize) {
-    while bench.subject.living().await < count {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    if bench.is_slow() {
-        // The engine knows of a container before its start has returned.
-        bench.until("nothing starts", |figures| figures.starting == 0).await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-    }
+/// Whether one was started ahead, as the pool knows it: the backend knows of a sandbox before its start has returned.
+fn is_ready(figures: &Figures) -> bool {
+    (figures.prewarmed, figures.prewarming) == (1, 0)
 }
 
 /// SEEDS.md W4, W8, W9.
@@ -42,8 +36,7 @@ pub async fn w9_prewarmed(bench: &mut Bench) {
         assert_eq!(outcome.start, Some(Start::Cold));
         return;
     }
-    living(bench, 1).await;
-    assert_eq!(bench.host.figures().prewarmed, 1);
+    bench.until("it is there", is_ready).await;
     let outcome = bench.invoke("echo", "/count", "").await;
     assert_eq!(outcome.start, Some(Start::Prewarmed));
     assert_eq!(&crate::bench::reply(outcome).body[..], b"1");
@@ -71,7 +64,7 @@ pub async fn w9_recreated_prewarm(bench: &mut Bench) {
     bench.deploy(bench.echo("one")).await;
     assert_eq!(bench.invoke("one", "/", "x").await.start, Some(Start::Cold));
     bench.deploy(bench.echo("two").prewarm(1)).await;
-    living(bench, 2).await;
+    bench.until("it is there", is_ready).await;
     let outcome = bench.invoke("two", "/", "x").await;
     assert_eq!(outcome.start, Some(Start::RecreatedPrewarm));
     crate::bench::reply(outcome);

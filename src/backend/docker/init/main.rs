@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   kiln-init run program [argument]...     connect, wait for the word, run the program, tell how it ended
-//!   kiln-init hold                          keep a container's namespaces until a SIGTERM
+//!   kiln-init hold                          connect, keep a container's namespaces until its host hangs up
 //! ```
 //! The crate's `build.rs` compiles it alone, with the standard library only and linked statically, so it runs in an image
 //! that has nothing in it. It is the engine's to start it as the image's user, in its directory, with its environment;
@@ -21,6 +21,8 @@ use std::process::exit;
 const BROKEN: i32 = 125;
 
 fn main() {
+    // Its program runs as the same user, and may be anybody's.
+    sys::close_off().unwrap_or_else(|error| broken(&format!("can't be closed off: {error}")));
     let mut args = std::env::args_os().skip(1);
     let mode = args.next();
     match (mode.as_ref().and_then(|mode| mode.to_str()), args.next()) {
@@ -30,14 +32,16 @@ fn main() {
     }
 }
 
-/// Does nothing, for as long as its container is to be there.
+/// Does nothing, for as long as its container is to be there: a host that dies takes it along.
 fn hold() -> ! {
     const TO_END: [i32; 4] = [1, 2, 3, 15];
     let mut signals = sys::signals().unwrap_or_else(|error| broken(&format!("can't take signals: {error}")));
+    let host = run::connect();
     loop {
-        match next(&mut signals) {
+        let (signalled, gone) = sys::either(&signals, &host);
+        match if signalled { next(&mut signals) } else { 0 } {
             sys::SIGCHLD => while sys::reap().is_some() {},
-            signal if TO_END.contains(&signal) => exit(0),
+            signal if gone || TO_END.contains(&signal) => exit(0),
             _ => {}
         }
     }

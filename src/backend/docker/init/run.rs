@@ -19,9 +19,7 @@ const EINVAL: i32 = 22;
 pub(crate) fn run(program: OsString, args: Vec<OsString>) -> ! {
     // Before anything else, so that no signal is lost.
     let mut signals = sys::signals().unwrap_or_else(|error| broken(&format!("can't take signals: {error}")));
-    let socket = format!("{}/{}", wire::DIR, wire::SOCKET);
-    let mut host = UnixStream::connect(&socket)
-        .unwrap_or_else(|error| broken(&format!("can't reach its host at {socket}: {error}")));
+    let mut host = connect();
     let mut running: Option<Running> = None;
     loop {
         let (signalled, spoken) = sys::either(&signals, &host);
@@ -46,6 +44,13 @@ pub(crate) fn run(program: OsString, args: Vec<OsString>) -> ! {
             }
         }
     }
+}
+
+/// The line to its host.
+pub(crate) fn connect() -> UnixStream {
+    let socket = format!("{}/{}", wire::DIR, wire::SOCKET);
+    UnixStream::connect(&socket)
+        .unwrap_or_else(|error| broken(&format!("can't reach its host at {socket}: {error}")))
 }
 
 struct Running {

@@ -10,7 +10,7 @@
 //!               3 failed    i32 errno: it can't be run
 //!               4 ended     u8 0: code, 1: signal | i32 which | u8 0: no, 1: yes, 2: unknown, whether the kernel killed for lack of memory
 //! ```
-//! Either end that hangs up ends the sandbox: kiln-init is process 1 of its container, and what it started goes with it.
+//! The holder of a namespace connects as well, and nothing is said. Either end that hangs up ends the container: kiln-init is process 1 of its container, and what it started goes with it.
 
 use std::io::{self, Read};
 

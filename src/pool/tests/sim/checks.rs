@@ -89,6 +89,7 @@ impl Sim {
         assert_eq!((said.idle, said.idle_memory), (sums.idle, sums.idle_memory), "idle");
         assert_eq!((said.removing, said.removing_memory), (sums.removing, sums.removing_memory), "removing");
         assert_eq!(said.prewarmed + count, sums.prewarmed, "prewarmed");
+        assert_eq!(said.prewarming + count, sums.prewarming, "prewarming");
         let starting = (sums.starting + count, sums.starting_memory + memory);
         assert_eq!((said.starting, said.starting_memory), starting, "starting");
         let mut charged = said.active_memory + said.idle_memory + said.removing_memory + said.starting_memory;

@@ -70,7 +70,8 @@ impl Sim {
                         (sums.removing, sums.removing_memory) =
                             (sums.removing + 1, sums.removing_memory + charge)
                     }
-                    _ => {
+                    state => {
+                        sums.prewarming += usize::from(state == State::Starting);
                         (sums.prewarmed, sums.prewarmed_memory) =
                             (sums.prewarmed + 1, sums.prewarmed_memory + charge)
                     }
