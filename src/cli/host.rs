@@ -42,6 +42,10 @@ pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
 pub(super) fn make(
     settings: &HostSettings,
     id: String,
+    #[cfg_attr(
+        not(any(feature = "wasm", feature = "docker")),
+        expect(unused_variables, reason = "no backend was built in")
+    )]
     wrap: &dyn Fn(Arc<dyn Backend>) -> Arc<dyn Backend>,
 ) -> Result<Made> {
     let builder = configure(settings);

@@ -20,7 +20,10 @@ use crate::format::can_begin;
 use crate::invocation::{Outcome, Phases, Request};
 use crate::pool::{Fate, JobId, Time};
 use bytes::Bytes;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -100,9 +103,9 @@ impl Shared {
     ) -> Attempt {
         let mut grant = self.submit(arrival, revised);
         for _ in 0..DEAD_SANDBOXES {
-            let granted = match grant {
-                Submitted::Granted(job, grant) => Ok((job, grant, arrival)),
-                Submitted::Waits(waiting) => waiting.granted(arrival, patience).await,
+            let (granted, later) = match grant {
+                Submitted::Granted(job, grant, later) => (Ok((job, grant, arrival)), Some(later)),
+                Submitted::Waits(waiting) => (waiting.granted(arrival, patience).await, None),
             };
             let (job, run, granted) = match granted {
                 Ok((job, Grant::Run(run), at)) => (job, run, at),
@@ -113,13 +116,15 @@ impl Shared {
                 }
             };
             outcome.start = Some(run.start);
-            let mut running = Running::new(self, (job, run), (arrival, granted), outcome);
-            if running.make_fit().await {
-                return Attempt::Ended(running.run(request, upload, parts_above, outcome).await);
+            let running = Running::new(self, (job, run), (arrival, granted), outcome);
+            let mut ran = pin!(ran(running, request, upload, parts_above, outcome));
+            // A module's reply is there by the first poll, mostly: what else is to be done comes after it.
+            let first = poll_fn(|cx| Poll::Ready(ran.as_mut().poll(cx))).await;
+            drop(later);
+            match if let Poll::Ready(ran) = first { ran } else { ran.await } {
+                Ok(answer) => return Attempt::Ended(answer),
+                Err(waiting) => grant = Submitted::Waits(waiting),
             }
-            // It ran nowhere yet.
-            (outcome.start, outcome.phases) = (None, Phases::default());
-            grant = Submitted::Waits(running.reschedule());
         }
         Attempt::Ended(Err(Error::unavailable(format!(
             "{DEAD_SANDBOXES} sandboxes in a row were dead before the request began"
@@ -127,7 +132,7 @@ impl Shared {
     }
 
     /// Gives the pool a job. If the pool starts a sandbox for it, the start begins here and now, on the caller's task.
-    fn submit(self: &Arc<Self>, now: Time, revised: &Arc<Revised>) -> Submitted {
+    fn submit(self: &Arc<Self>, now: Time, revised: &Arc<Revised>) -> Submitted<'_> {
         let (job, granted, waiting, mut work) = {
             let mut state = self.state.lock();
             let job = state.pool.submit(now, revised.id);
@@ -149,12 +154,13 @@ impl Shared {
                 self.begin(self.clone().start(sandbox, revised));
             }
         }
-        self.perform(work);
+        let later = Later { host: self, work };
         match (granted, waiting) {
-            (Some(grant), _) => Submitted::Granted(job, grant),
+            (Some(grant), _) => Submitted::Granted(job, grant, later),
             (None, Some(grant)) => Submitted::Waits(Waiting { host: self.clone(), job, grant }),
             (None, None) => {
-                Submitted::Granted(job, Grant::Refused(Refused::Because(Error::internal("the job was lost"))))
+                let lost = Refused::Because(Error::internal("the job was lost"));
+                Submitted::Granted(job, Grant::Refused(lost), later)
             }
         }
     }
@@ -173,9 +179,38 @@ enum Attempt {
     Closed,
 }
 
-enum Submitted {
-    Granted(JobId, Grant),
+enum Submitted<'a> {
+    Granted(JobId, Grant, Later<'a>),
     Waits(Waiting),
+}
+
+/// What the pool decided beside a grant, as the refill of what was started ahead: seen to when this is dropped, so that
+/// the job which was granted goes first.
+struct Later<'a> {
+    host: &'a Arc<Shared>,
+    work: Vec<Work>,
+}
+
+impl Drop for Later<'_> {
+    fn drop(&mut self) {
+        self.host.perform(std::mem::take(&mut self.work));
+    }
+}
+
+/// Runs a job in the sandbox that it was granted. It waits again where that turns out dead.
+async fn ran(
+    mut running: Running,
+    request: &Request<'_>,
+    upload: &mut Upload,
+    parts_above: usize,
+    outcome: &mut Outcome,
+) -> Result<Result<Answered>, Waiting> {
+    if running.make_fit().await {
+        return Ok(running.run(request, upload, parts_above, outcome).await);
+    }
+    // It ran nowhere yet.
+    (outcome.start, outcome.phases) = (None, Phases::default());
+    Err(running.reschedule())
 }
 
 /// A job that waits. Dropped, it is taken back.

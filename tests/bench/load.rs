@@ -87,19 +87,71 @@ fn errors_are_counted_by_kind() {
     assert_eq!(found["results"]["answered"], 0);
 }
 
-/// What a request waits because those before it are slow is in its latency, though it runs no longer than they.
+/// A distribution's values, each as often as it was seen.
+fn values(values: &Value) -> Vec<u64> {
+    let step = |step: &Value| vec![step[0].as_u64().unwrap(); step[1].as_u64().unwrap() as usize];
+    values.as_array().unwrap().iter().flat_map(step).collect()
+}
+
+/// One call stalls for half a second, and its sandbox is the only one: every request that was meant to arrive in that time
+/// has to show it, and not only the one that a caller would have been waiting for.
+#[test]
+fn a_stall_is_in_the_latency_of_all_who_arrive_meanwhile() {
+    let folder = Folder::new();
+    folder.write("stalls.wat", &guests::frame_stalls_once(500));
+    folder.write(
+        "kiln.toml",
+        "[function.stalls]\nwasm = \"stalls.wat\"\nformat = \"frame\"\nmax_sandboxes = 1\n",
+    );
+    let args =
+        ["bench", "load", "stalls", "--rate", "100", "-t", "1s", "--arrivals", "uniform", "-o", "json"];
+    let results = all_is_answered(&folder.kiln(&args, ""), 100);
+    let latency = values(&results["latency"]);
+    // The first arrives at 0 ms and ends the stall no sooner than at 500 ms; a slow machine only makes it later.
+    for (waited, meant_by_then) in [(490_000_000, 1), (400_000_000, 10), (100_000_000, 40), (10_000_000, 49)]
+    {
+        let found = latency.iter().filter(|nanos| **nanos >= waited).count();
+        assert!(
+            found >= meant_by_then,
+            "{found} of them waited {waited} ns, {meant_by_then} must have: {results}"
+        );
+    }
+}
+
+/// What a request is late because the generator is comes on top of what its reply took.
 #[test]
 fn latencies_count_from_the_meant_arrival() {
     let folder = Folder::new();
-    folder.write("echo.wat", &guests::echo());
-    folder.write("kiln.toml", "[function.echo]\nwasm = \"echo.wat\"\n");
-    // Far more than one thread can send.
-    let args = ["bench", "load", "echo", "--rate", "2000000/s", "-t", "20ms", "-o", "json"];
+    folder.write("echo.wat", &guests::frame_echo());
+    folder.write("kiln.toml", "[function.echo]\nwasm = \"echo.wat\"\nformat = \"frame\"\n");
+    // Far more than one thread can send, and no more than may be unanswered at once.
+    let args =
+        ["bench", "load", "echo", "--rate", "2000000/s", "-t", "2ms", "--arrivals", "uniform", "-o", "json"];
     let found = json(&folder.kiln(&args, ""));
     let results = &found["results"];
-    let last = |values: &Value| values.as_array().unwrap().last().unwrap()[0].as_u64().unwrap();
-    assert!(last(&results["latency"]) >= last(&results["service"]), "{results}");
-    assert!(results["behind"].is_string(), "a generator that can't keep up says so");
+    assert_eq!((&results["sent"], &results["answered"]), (&4000.into(), &4000.into()), "{results}");
+    let sum = |name: &str| values(&results[name]).iter().sum::<u64>() as f64;
+    let [latency, service, lateness] = ["latency", "service", "lateness"].map(sum);
+    // They are kept to three digits.
+    let off = (latency - service - lateness).abs() / latency;
+    assert!(off < 0.002, "{latency} is not {service} and {lateness}");
+    assert!(lateness / latency > 0.002, "a generator that is asked for too much isn't late: {results}");
+    assert!(results["behind"].is_string(), "and says so: {results}");
+}
+
+/// Its functions run in this process: they end with it, in the middle of a load, and nothing is printed as a result.
+#[test]
+fn a_signal_ends_it() {
+    let folder = Folder::new();
+    // One call never ends, so that there always is one to be stopped.
+    folder.write("endless.wat", &guests::endless());
+    folder.write("kiln.toml", "[function.endless]\nwasm = \"endless.wat\"\ntimeout = \"1h\"\n");
+    let mut started =
+        folder.start(&["--log", "kiln=debug", "bench", "load", "endless", "--rate", "20", "-t", "1h"]);
+    started.line_with("no sandbox is at hand");
+    started.signal("TERM");
+    let said = started.end();
+    assert_eq!((said.code, said.out.as_str()), (Some(130), ""), "{}", said.err);
 }
 
 #[test]

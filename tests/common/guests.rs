@@ -147,6 +147,19 @@ pub fn frame_echo() -> String {
     frames("(call $say (i32.const 1) (i32.const 512) (i32.const 16)) (call $copy (local.get $body))")
 }
 
+/// Format `frame`: as [`frame_echo`], but sleeps for some milliseconds before its first answer.
+pub fn frame_stalls_once(millis: u64) -> String {
+    let nanos = millis * 1_000_000;
+    // The subscription is at 40,000, where all is 0 and no request is read to.
+    frames(&format!(
+        r#"(if (i32.eqz (i32.load (i32.const 40016))) (then
+             (i32.store (i32.const 40016) (i32.const 1))
+             (i64.store (i32.const 40024) (i64.const {nanos}))
+             (drop (call $poll (i32.const 40000) (i32.const 41000) (i32.const 1) (i32.const 8)))))
+           (call $say (i32.const 1) (i32.const 512) (i32.const 16)) (call $copy (local.get $body))"#
+    ))
+}
+
 /// Format `frame`: answers `early` and reads no body.
 pub fn frame_early() -> String {
     frames(

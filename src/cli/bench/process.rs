@@ -29,11 +29,13 @@ pub(super) fn own() -> Option<Footprint> {
 }
 
 /// The pages of another process, each shared one by its share, in bytes. `None` where this user may not know.
+#[cfg(feature = "docker")]
 pub(super) fn pss(process: u32) -> Option<u64> {
     kibibytes(&fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?, "Pss:")
 }
 
 /// The parent of a container's first process, if that process is on this machine: what the engine runs beside it.
+#[cfg(feature = "docker")]
 pub(super) fn shim(process: u32, container: &str) -> Option<u32> {
     // The engine may be on another machine or in another space of process numbers: this number is then somebody else's.
     let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
@@ -71,6 +73,11 @@ mod tests {
     fn this_process_takes_something() {
         let found = own().unwrap();
         assert!(found.pss > 0 && found.rss >= found.pss && found.maps > 10 && found.threads > 0, "{found:?}");
+    }
+
+    #[test]
+    #[cfg(feature = "docker")]
+    fn a_process_of_no_container_has_no_shim() {
         assert_eq!(shim(std::process::id(), "no container has this id"), None);
     }
 }
