@@ -18,8 +18,8 @@ pub(crate) fn rows(plan: &Plan, table: &mut Table) -> Result<()> {
     let (many, count) = plan.pick((100_000, "100,000"), (1_000_000, "1,000,000"));
     let one = format!("pool hit of one function, {count} against 100");
     let any = format!("pool hit of any function, {count} against 100");
-    let lines = format!("pool hit of any function, against 2 of {count} lines");
-    let memory = format!("floor with 2 of {count} lines, against 2 of 100");
+    let lines = format!("pool hit of any, against 2 of {count} lines");
+    let memory = format!("2 of {count} lines, against 2 of 100");
     let rate = "pool hits on one core against 2,000,000/s";
     if ![&one, &any, &lines, &memory, rate].into_iter().any(|case| plan.wants(case)) {
         return Ok(());

@@ -52,7 +52,7 @@ impl Table {
                 "MISSED".to_owned()
             }
         };
-        let digits = if ratio.middle < 0.1 { 5 } else { 3 };
+        let digits = if ratio.middle < 0.1 { 4 } else { 3 };
         let spread = format!("{:.digits$} ({:.digits$} to {:.digits$})", ratio.middle, ratio.low, ratio.high);
         let (floor, kiln) = (show(unit, rounds.floor()), show(unit, rounds.kiln()));
         println!("| {case:<46} | {floor:>9} | {kiln:>9} | {spread:>25} | {promised:>9} | {verdict:<6} |");

@@ -47,8 +47,8 @@ impl Container {
         }
     }
 
-    pub(super) async fn call(&mut self, body: &Bytes) -> Result<()> {
-        self.link.input.write_all(&bare::request(body)).await?;
+    pub(super) async fn call(&mut self, body: &Bytes, request: &Bytes) -> Result<()> {
+        self.link.input.write_all(request).await?;
         self.link.input.flush().await?;
         is_echo(body, bare::reply_body(&self.frame().await?)?)
     }

@@ -6,6 +6,7 @@
 use super::ours::{Kiln, once};
 use super::{Engine, Row, attached};
 use crate::Result;
+use crate::bare;
 use crate::ours;
 use crate::plan::Plan;
 use crate::stats::{Rounds, Unit};
@@ -59,7 +60,7 @@ fn measure(plan: &Plan, engine: &Engine, kept_networks: usize) -> Result<Rounds>
 async fn floor(client: &Docker, body: &Bytes) -> Result<f64> {
     let began = Instant::now();
     let mut container = attached::Container::start(client).await?;
-    container.call(body).await?;
+    container.call(body, &bare::request(body)).await?;
     let took = began.elapsed();
     container.remove(client).await?;
     Ok(took.as_nanos() as f64)

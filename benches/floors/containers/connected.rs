@@ -26,6 +26,8 @@ const KILN_INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kiln-init"));
 /// The message that runs the program, with no more environment than the container has, and its answer.
 const RUN: [u8; 5] = [1, 0, 0, 0, 1];
 const STARTED: [u8; 5] = [1, 0, 0, 0, 2];
+/// Bytes that one read takes at most.
+const ROOM: usize = 16 << 10;
 
 pub(super) struct Container {
     id: String,
@@ -79,14 +81,15 @@ impl Container {
             if let Some(frame) = self.have.take() {
                 return Ok(frame);
             }
+            self.have.0.reserve(ROOM);
             if self.stdio.read_buf(&mut self.have.0).await? == 0 {
                 return Err("the container's stdout has ended".into());
             }
         }
     }
 
-    pub(super) async fn call(&mut self, body: &Bytes) -> Result<()> {
-        self.stdio.write_all(&bare::request(body)).await?;
+    pub(super) async fn call(&mut self, body: &Bytes, request: &Bytes) -> Result<()> {
+        self.stdio.write_all(request).await?;
         is_echo(body, bare::reply_body(&self.frame().await?)?)
     }
 

@@ -11,9 +11,7 @@ impl Frames {
     pub(super) fn take(&mut self) -> Option<Vec<u8>> {
         let [a, b, c, d, ..] = *self.0.first_chunk::<HEADER>()?;
         let whole = HEADER + u32::from_le_bytes([a, b, c, d]) as usize;
-        (self.0.len() >= whole).then(|| {
-            let rest = self.0.split_off(whole);
-            std::mem::replace(&mut self.0, rest)
-        })
+        // The buffer stays for the next one.
+        (self.0.len() >= whole).then(|| self.0.drain(..whole).collect())
     }
 }
