@@ -3,6 +3,7 @@
 //! `cargo bench --bench floors` prints one table: case, floor, Kiln, ratio with its spread, promise, held or missed.
 //! Floor and Kiln take turns in short slices, so that the machine's noise hits both alike; figures are medians, and the
 //! ratio is the median of each round's own ratio with its quartiles beside it. No time is asserted; a wrong reply is an error.
+//! Fewer than five rounds, and the short form, get no verdict.
 //!
 //! `KILN_BENCH_SHORT=1` is a quick form that shows that every row still works. `KILN_BENCH_ONLY=text` runs only
 //! the rows whose name has that text, `KILN_BENCH_TIMES=10` runs ten times the rounds: to profile one row, or where the
@@ -11,8 +12,8 @@
 mod bare;
 mod callers;
 mod cold;
+mod containers;
 mod density;
-mod docker;
 mod fresh;
 mod http;
 mod load;
@@ -27,7 +28,8 @@ use plan::Plan;
 use std::process::{Command, ExitCode};
 
 /// Any of the libraries' errors.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -72,7 +74,7 @@ fn bench(plan: &Plan) -> Result<()> {
         callers::rows,
         pool::rows,
         density::rows,
-        docker::rows,
+        containers::rows,
     ];
     let mut table = table::Table::begin(plan);
     for rows in subjects {

@@ -52,6 +52,18 @@ impl Rounds {
         Ok(rounds)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.kiln.len()
+    }
+
+    /// The same rounds as other figures.
+    pub(crate) fn map(&self, mut each: impl FnMut(f64, f64) -> (f64, f64)) -> Self {
+        let (floor, kiln) =
+            self.floor.iter().zip(&self.kiln).map(|(floor, kiln)| each(*floor, *kiln)).unzip();
+        Self { floor, kiln }
+    }
+
     pub(crate) fn floor(&self) -> f64 {
         Quartiles::of(self.floor.clone()).middle
     }

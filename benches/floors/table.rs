@@ -12,8 +12,12 @@ pub(crate) enum Promise {
     None,
 }
 
+/// A verdict needs so many rounds.
+const ENOUGH: usize = 5;
+
 /// Where the rows go.
 pub(crate) struct Table {
+    short: bool,
     missed: usize,
     absent: usize,
 }
@@ -23,11 +27,11 @@ impl Table {
         let form = plan.pick(" (short form: it shows that all rows work, not how fast they are)", "");
         println!("Kiln beside the floor{form}\n");
         println!(
-            "| {:<46} | {:>9} | {:>9} | {:>22} | {:>9} | {:<6} |",
+            "| {:<46} | {:>9} | {:>9} | {:>25} | {:>9} | {:<6} |",
             "case", "floor", "Kiln", "ratio (p25 to p75)", "promise", ""
         );
-        println!("|{:-<48}|{:->11}|{:->11}|{:->24}|{:->11}|{:-<8}|", "", ":", ":", ":", ":", "");
-        Self { missed: 0, absent: 0 }
+        println!("|{:-<48}|{:->11}|{:->11}|{:->27}|{:->11}|{:-<8}|", "", ":", ":", ":", ":", "");
+        Self { short: plan.short, missed: 0, absent: 0 }
     }
 
     /// A row that was measured.
@@ -38,15 +42,26 @@ impl Table {
             Promise::AtLeast(least) => (format!(">= {least}"), Some(ratio.middle >= least)),
             Promise::None => ("-".to_owned(), None),
         };
-        let verdict = match held {
-            Some(true) => "held",
-            Some(false) => "MISSED",
-            None => "",
+        let verdict = match (held, rounds.len()) {
+            (None, _) => String::new(),
+            (Some(_), _) if self.short => "short".to_owned(),
+            (Some(_), few @ ..ENOUGH) => format!("{few} of {ENOUGH}"),
+            (Some(true), _) => "held".to_owned(),
+            (Some(false), _) => {
+                self.missed += 1;
+                "MISSED".to_owned()
+            }
         };
-        self.missed += usize::from(held == Some(false));
-        let spread = format!("{:.3} ({:.3} to {:.3})", ratio.middle, ratio.low, ratio.high);
+        let digits = if ratio.middle < 0.1 { 4 } else { 3 };
+        let spread = format!("{:.digits$} ({:.digits$} to {:.digits$})", ratio.middle, ratio.low, ratio.high);
         let (floor, kiln) = (show(unit, rounds.floor()), show(unit, rounds.kiln()));
-        println!("| {case:<46} | {floor:>9} | {kiln:>9} | {spread:>22} | {promised:>9} | {verdict:<6} |");
+        println!("| {case:<46} | {floor:>9} | {kiln:>9} | {spread:>25} | {promised:>9} | {verdict:<6} |");
+    }
+
+    /// A row whose floor can't do what Kiln does: why.
+    pub(crate) fn alone(&mut self, case: &str, unit: Unit, kiln: f64, why: &str) {
+        let kiln = show(unit, kiln);
+        println!("| {case:<46} | {:>9} | {kiln:>9} | the floor can't: {why} |", "-");
     }
 
     /// A row that can't be measured here, and why.
