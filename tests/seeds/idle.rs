@@ -3,7 +3,7 @@
 use crate::support::{bed, containers, error, modules, ms, soon, text};
 use kiln::backend::Exit;
 use kiln::function::MIB;
-use kiln::{BackendKind, Error, ErrorKind, Start};
+use kiln::{BackendKind, Error, ErrorKind, Format, Start};
 
 #[tokio::test]
 async fn w17_a_dead_sandbox_is_replaced_and_its_caller_never_knows() {
