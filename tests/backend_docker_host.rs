@@ -244,24 +244,6 @@ async fn where_containers_turn_out_to_be_attached_to_no_oneshot_is_kept_ready() 
     soon(host.drain()).await;
 }
 
-/// SEEDS.md I7. What runs in a container may be anybody's, and it runs as the same user as kiln-init.
-#[tokio::test]
-async fn a_guest_has_no_hold_on_kiln_init() {
-    let Some(engine) = docker_or_skip("a_guest_has_no_hold_on_kiln_init").await else { return };
-    for user in [None, Some("0:0")] {
-        let host = host(&engine, Transport::Socket);
-        let script = "cat /proc/1/environ /proc/1/auxv /proc/1/maps 2>/dev/null | wc -c
-            for i in KILL STOP TSTP SEGV ABRT CHLD USR1; do trap '' $i 2>/dev/null; kill -$i 1; done
-            cat /.kiln/socket 2>/dev/null; touch /.kiln/init 2>/dev/null || cat";
-        let mut function = oneshot(script);
-        function.user = user.map(String::from);
-        host.deploy(function).await.unwrap();
-        let outcome = soon(host.invoke("f", Invocation::new("lives"))).await;
-        assert_eq!(outcome.result.unwrap().body, "0\nlives", "{user:?}");
-        soon(host.drain()).await;
-    }
-}
-
 /// The containers of a host id that run, as `docker ps` has them.
 async fn running(engine: &Engine) -> usize {
     let filters = HashMap::from([("label", vec![format!("kiln.owner={}", engine.host_id)])]);

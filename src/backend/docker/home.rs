@@ -35,7 +35,7 @@ pub(super) fn has_init() -> bool {
 #[derive(Debug)]
 pub(super) struct Home {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Home {
@@ -62,10 +62,10 @@ impl Home {
         }
         DirBuilder::new().mode(0o700).create(&path)?;
         let lock = File::open(&path)?;
-        let home = Self { path, _lock: lock };
+        let home = Self { path, lock };
         // Whoever cleans up at this moment may take it for an abandoned one: then it is gone, and the next line fails.
-        flock(&home._lock, FlockOperation::NonBlockingLockExclusive)?;
-        if fstatvfs(&home._lock)?.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
+        flock(&home.lock, FlockOperation::NonBlockingLockExclusive)?;
+        if fstatvfs(&home.lock)?.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
             return Err(io::Error::other("programs can't be run from there"));
         }
         let program = home.path.join(wire::PROGRAM);
@@ -73,6 +73,13 @@ impl Home {
         file.write_all(KILN_INIT)?;
         file.set_permissions(Permissions::from_mode(0o755))?;
         Ok(home)
+    }
+
+    /// Whether it is where it was made. Not so when somebody tidied up, or its user logged out and the system did.
+    pub(super) fn is_there(&self) -> bool {
+        let id = |data: fs::Metadata| (data.dev(), data.ino(), data.nlink() > 0);
+        let (own, now) = (self.lock.metadata().map(id), fs::symlink_metadata(&self.path).map(id));
+        matches!((own, now), (Ok(own), Ok(now)) if own == now)
     }
 
     /// A room for one container, of a name of at most 20 bytes.
@@ -93,7 +100,10 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        remove(&self.path);
+        // Another one of this life may have taken its place.
+        if self.is_there() {
+            remove(&self.path);
+        }
     }
 }
 
@@ -200,6 +210,20 @@ mod tests {
         assert!(error.contains(gone.to_str().unwrap()) && error.contains("at most"), "{error}");
         let home = Home::within([gone, long, base.path().to_owned()], LIFE).unwrap();
         assert_eq!(home.path, base.path().join(format!("kiln-{LIFE}")));
+    }
+
+    #[test]
+    fn one_that_was_taken_away_is_told_from_the_one_in_its_place() {
+        let base = tempfile::tempdir().unwrap();
+        let home = || Home::within([base.path().to_owned()], LIFE).unwrap();
+        let first = home();
+        assert!(first.is_there());
+        fs::remove_dir_all(&first.path).unwrap();
+        assert!(!first.is_there());
+        let second = home();
+        assert!(second.is_there() && !first.is_there());
+        drop(first);
+        assert!(second.path.join("init").exists(), "it isn't the first one's to remove");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Ways {
                 return Err(impossible(why));
             }
             let mut home = self.home.lock();
-            if let Some(home) = &*home {
+            if let Some(home) = home.as_ref().filter(|home| home.is_there()) {
                 return Ok(Way::Pipes(home.clone()));
             }
             match Home::new(&self.life) {

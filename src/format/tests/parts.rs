@@ -187,3 +187,28 @@ fn e2_a_reply_before_the_request_was_written_whole_costs_the_sandbox() {
         assert!(session.encode(&call()).is_err());
     }
 }
+
+/// A backend may hold back what it is told to expect, and the rest may be long in coming.
+#[test]
+fn no_more_is_asked_for_than_the_next_part_takes() {
+    let more = |session: &mut Session, piece: &[u8]| match session.feed(Bytes::copy_from_slice(piece)) {
+        Ok(Progress::More(count)) => count,
+        other => panic!("{other:?}"),
+    };
+    for (meta, asked) in [("", 1), (r#"{"status":201}"#, 14)] {
+        let mut session = Session::new(Format::Frame);
+        begun(&mut session, b"x", Rest::Nothing);
+        let whole = framed(3, call().id.low(), meta, &[b'y'; 1000]);
+        assert_eq!(more(&mut session, &whole[..16]), asked);
+    }
+    let mut session = Session::new(Format::Http);
+    begun(&mut session, b"x", Rest::Nothing);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n";
+    assert_eq!(more(&mut session, head), ABOVE + 1, "then it is known to be long");
+    assert_eq!(more(&mut session, b"yyyy"), ABOVE - 3);
+    let first = session.feed(Bytes::from_static(b"yyyyy")).unwrap();
+    assert!(matches!(&first, Progress::Begun { reply, .. } if reply.body == "yyyyyyyyy"), "{first:?}");
+    let part = session.feed(Bytes::from(vec![b'y'; 991])).unwrap();
+    assert!(matches!(&part, Progress::Part(part) if part.len() == 991), "{part:?}");
+    assert_eq!(more(&mut session, b"\r\n3e8\r\n"), 1);
+}
