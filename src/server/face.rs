@@ -38,7 +38,7 @@ impl Face {
         let (Parts { method, uri, version, headers, .. }, body) = request.into_parts();
         let route = Route::of(uri.path());
         let reads = matches!(method, Method::GET | Method::HEAD);
-        match route {
+        let answer = match route {
             Route::Function { name, .. } => {
                 let asked = Asked { method: &method, uri: &uri, version, headers };
                 invoke::answer(&self.host, name, asked, body).await
@@ -53,7 +53,8 @@ impl Face {
                 reply::json(StatusCode::OK, &functions)
             }
             Route::Pool => reply::json(StatusCode::OK, &PoolView::from(self.host.figures())),
-        }
+        };
+        reply::without_body(&method, answer)
     }
 }
 

@@ -4,8 +4,8 @@ use crate::error::{Error, ErrorKind};
 use crate::host::ReplyParts;
 use crate::invocation::InvocationId;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
@@ -123,6 +123,20 @@ pub(super) fn error(error: &Error, invocation: Option<InvocationId>) -> Answer {
     answer
 }
 
+/// Takes the body from a reply that can have none: one to `HEAD`, or of a status without (RFC 9110, 6.4.1). Over HTTP/2
+/// hyper would send it, which is a breach that ends the stream.
+pub(super) fn without_body(method: &Method, mut answer: Answer) -> Answer {
+    let none = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !none && method != Method::HEAD {
+        return answer;
+    }
+    if !none && let Some(length @ 1..) = answer.body().size_hint().exact() {
+        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    *answer.body_mut() = AnswerBody::whole(Bytes::new());
+    answer
+}
+
 /// The answer to a method that a path of Kiln's own doesn't have.
 pub(super) fn only_get() -> Answer {
     let mut answer = error(&Error::invalid("this path is only read: use GET"), None);
@@ -138,6 +152,24 @@ mod tests {
 
     async fn body(answer: Answer) -> serde_json::Value {
         serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_reply_that_can_have_no_body_has_none() {
+        for (method, status, sent, length) in [
+            (Method::GET, 200, 3, None),
+            (Method::HEAD, 200, 0, Some("3")),
+            (Method::GET, 204, 0, None),
+            (Method::HEAD, 204, 0, None),
+            (Method::POST, 304, 0, None),
+        ] {
+            let answer = whole(StatusCode::from_u16(status).unwrap(), TEXT, "ok\n");
+            let answer = without_body(&method, answer);
+            assert_eq!(answer.body().size_hint().exact(), Some(sent), "{method} {status}");
+            assert_eq!(answer.body().is_end_stream(), sent == 0, "{method} {status}");
+            let said = answer.headers().get(CONTENT_LENGTH).map(|length| length.to_str().unwrap());
+            assert_eq!(said, length, "{method} {status}");
+        }
     }
 
     #[tokio::test]

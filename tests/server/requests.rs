@@ -44,6 +44,23 @@ async fn http2_with_prior_knowledge_is_spoken() {
     assert_eq!((answer.status, &answer.body[..]), (200, &b"two"[..]));
 }
 
+/// Over HTTP/2 a body in a reply to `HEAD` would end its stream with an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_answered_without_a_body_in_either_version() {
+    let server = serve([Function::wasm_bytes("echo", guests::echo())]).await;
+    for http2 in [false, true] {
+        for (path, body, length) in
+            [("/healthz", 0, "3"), ("/r/echo", 3, "3"), ("/r/echo", 400_000, "400000")]
+        {
+            let answer = server.send(server.request("HEAD", path, vec![b'a'; body]), http2).await;
+            assert_eq!((answer.status, answer.body.len()), (200, 0), "{path} {http2}");
+            assert_eq!(answer.header("content-length"), length, "{path} {http2}");
+        }
+        let answer = server.send(server.request("HEAD", "/r/nope", ""), http2).await;
+        assert_eq!((answer.status, answer.header("kiln-error"), answer.body.len()), (404, "NotFound", 0));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_said_in_json() {
     let server = serve([]).await;
