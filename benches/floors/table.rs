@@ -27,10 +27,10 @@ impl Table {
         let form = plan.pick(" (short form: it shows that all rows work, not how fast they are)", "");
         println!("Kiln beside the floor{form}\n");
         println!(
-            "| {:<46} | {:>9} | {:>9} | {:>25} | {:>9} | {:<6} |",
+            "| {:<48} | {:>9} | {:>9} | {:>25} | {:>9} | {:<6} |",
             "case", "floor", "Kiln", "ratio (p25 to p75)", "promise", ""
         );
-        println!("|{:-<48}|{:->11}|{:->11}|{:->27}|{:->11}|{:-<8}|", "", ":", ":", ":", ":", "");
+        println!("|{:-<50}|{:->11}|{:->11}|{:->27}|{:->11}|{:-<8}|", "", ":", ":", ":", ":", "");
         Self { short: plan.short, missed: 0, absent: 0 }
     }
 
@@ -55,19 +55,19 @@ impl Table {
         let digits = if ratio.middle < 0.1 { 4 } else { 3 };
         let spread = format!("{:.digits$} ({:.digits$} to {:.digits$})", ratio.middle, ratio.low, ratio.high);
         let (floor, kiln) = (show(unit, rounds.floor()), show(unit, rounds.kiln()));
-        println!("| {case:<46} | {floor:>9} | {kiln:>9} | {spread:>25} | {promised:>9} | {verdict:<6} |");
+        println!("| {case:<48} | {floor:>9} | {kiln:>9} | {spread:>25} | {promised:>9} | {verdict:<6} |");
     }
 
     /// A row whose floor can't do what Kiln does: why.
     pub(crate) fn alone(&mut self, case: &str, unit: Unit, kiln: f64, why: &str) {
         let kiln = show(unit, kiln);
-        println!("| {case:<46} | {:>9} | {kiln:>9} | the floor can't: {why} |", "-");
+        println!("| {case:<48} | {:>9} | {kiln:>9} | the floor can't: {why} |", "-");
     }
 
     /// A row that can't be measured here, and why.
     pub(crate) fn absent(&mut self, case: &str, why: &str) {
         self.absent += 1;
-        println!("| {case:<46} | not measured: {why} |");
+        println!("| {case:<48} | not measured: {why} |");
     }
 
     pub(crate) fn end(&self) {

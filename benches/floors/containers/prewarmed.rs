@@ -29,13 +29,13 @@ pub(super) const ROWS: [Row; 4] = [
         measure: |plan, engine| measure(plan, engine, Format::Default, 1),
     },
     Row {
-        case: "the same, refilled meanwhile, frame",
+        case: "prewarmed container, refilled meanwhile, frame",
         unit: Unit::Time,
         promise: Promise::None,
         measure: |plan, engine| measure(plan, engine, Format::Frame, 2),
     },
     Row {
-        case: "the same, refilled meanwhile, one-shot",
+        case: "prewarmed container, refilled meanwhile, one-shot",
         unit: Unit::Time,
         promise: Promise::None,
         measure: |plan, engine| measure(plan, engine, Format::Default, 2),

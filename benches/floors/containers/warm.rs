@@ -38,7 +38,7 @@ pub(super) const ROWS: [Row; 2] = [
 
 /// Calls in a slice, and slices in a round, of which the best counts.
 const CALLS: u32 = 50;
-const SLICES: u32 = 10;
+const SLICES: u32 = 20;
 
 fn pipes(plan: &Plan, engine: &Engine) -> Result<Rounds> {
     let (runtime, client, body) = (ours::one_thread()?, engine.client()?, ours::body(64));
