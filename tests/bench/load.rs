@@ -139,6 +139,21 @@ fn latencies_count_from_the_meant_arrival() {
     assert!(results["behind"].is_string(), "and says so: {results}");
 }
 
+/// What is meant to come is not counted before it comes: a day of it at the greatest rate is begun, and ended, at once.
+#[test]
+fn a_signal_ends_the_longest_of_loads() {
+    let folder = folder();
+    // Of the log only a line from before the load: nobody reads on meanwhile, and it would fill its pipe.
+    let log = "off,kiln::backend::wasm::core=debug";
+    let mut started =
+        folder.start(&["--log", log, "bench", "load", "echo", "--rate", "10000000", "-t", "1d"]);
+    started.line_with("wasm engine is up");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    started.signal("TERM");
+    let said = started.end();
+    assert_eq!((said.code, said.out.as_str()), (Some(130), ""), "{}", said.err);
+}
+
 /// Its functions run in this process: they end with it, in the middle of a load, and nothing is printed as a result.
 #[test]
 fn a_signal_ends_it() {
@@ -161,6 +176,7 @@ fn wrong_usage_is_named() {
         (&["bench", "load", "echo"][..], 2, "--rate"),
         (&["bench", "load", "echo", "--rate", "fast"], 2, "give requests a second"),
         (&["bench", "load", "echo", "--rate", "1", "-t", "0s"], 2, "nothing arrives in no time"),
+        (&["bench", "load", "echo", "--rate", "1", "-t", "2d"], 2, "give a day or less"),
         (&["bench", "load", "echo", "--rate", "1", "--arrivals", "bursty"], 2, "give poisson or uniform"),
         (&["bench", "load", "nope", "--rate", "1"], 3, "has no function `nope`"),
         (&["bench", "load", "echo", "--rate", "1", "--backend", "docker"], 2, "needs an image"),

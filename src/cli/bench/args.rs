@@ -140,9 +140,15 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "give requests a second from 0.001 to 10000000, as 200/s".into())
 }
 
+/// The longest load: far beyond it a moment can't be told.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 fn duration(text: &str) -> Result<Duration, String> {
     let length = manifest::parse_duration(text)?;
-    if length.is_zero() { Err("nothing arrives in no time: give one such as 10s".into()) } else { Ok(length) }
+    if length.is_zero() {
+        return Err("nothing arrives in no time: give one such as 10s".into());
+    }
+    if length > LONGEST { Err("nobody waits so long: give a day or less".into()) } else { Ok(length) }
 }
 
 fn arrivals(text: &str) -> Result<Arrivals, String> {
@@ -160,7 +166,10 @@ mod tests {
         for wrong in ["", "0/s", "-1/s", "NaN", "inf", "5/m", "many"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }
-        assert!(duration("0s").is_err() && duration("10s").is_ok());
+        assert!(duration("10s").is_ok() && duration("1d").is_ok());
+        for wrong in ["0s", "2d", "500000000y", "99999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
         assert!(arrivals("random").is_err());
     }
 }

@@ -53,9 +53,8 @@ pub(super) async fn measure(
     progress.expect(args.duration.as_millis() as u64);
     progress.say(format!("{name}: {} requests/s", args.rate));
     let schedule = Schedule::new(args.arrivals, args.rate, args.duration, seed);
-    let meant = schedule.clone().count() as u64;
     let tally = run(target, body, schedule, progress).await?;
-    let Tally { latency, service, lateness, starts, errors, unsent, last } = tally;
+    let Tally { latency, service, lateness, starts, errors, meant, unsent, last } = tally;
     let (latency, service, lateness) = (values(&latency), values(&service), values(&lateness));
     let took = last.max(args.duration).as_secs_f64();
     let sent = meant.saturating_sub(unsent);
@@ -105,6 +104,7 @@ struct Tally {
     lateness: Histogram<u64>,
     starts: BTreeMap<String, u64>,
     errors: BTreeMap<String, u64>,
+    meant: u64,
     unsent: u64,
     /// From the beginning to the last good reply.
     last: Duration,
@@ -119,6 +119,7 @@ impl Tally {
             lateness: histogram()?,
             starts: BTreeMap::new(),
             errors: BTreeMap::new(),
+            meant: 0,
             unsent: 0,
             last: Duration::ZERO,
         })
@@ -202,10 +203,15 @@ impl Generator {
             }
             let sent = Instant::now();
             let Ok(place) = self.line.clone().try_acquire_owned() else {
-                self.tally.lock().unsent += 1;
+                let mut tally = self.tally.lock();
+                (tally.meant, tally.unsent) = (tally.meant + 1, tally.unsent + 1);
                 continue;
             };
-            self.tally.lock().lateness.saturating_record(nanos(sent - due));
+            {
+                let mut tally = self.tally.lock();
+                tally.meant += 1;
+                tally.lateness.saturating_record(nanos(sent - due));
+            }
             let (target, body, tally) = (self.target.clone(), self.body.clone(), self.tally.clone());
             self.runtime.spawn(async move {
                 let ended = target.ask(body).await;
