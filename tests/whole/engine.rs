@@ -19,10 +19,17 @@ pub async fn engine_or_skip(name: &str) -> Option<Engine> {
     Some(engine)
 }
 
-/// The function of each container that carries a host's id, running or not: the engine's word, not Kiln's.
+/// What stands for a container that holds a network namespace.
+pub const HOLDER: &str = "(a network)";
+
+/// The function of each container that carries a host's id, or [`HOLDER`], running or not: the engine's word, not Kiln's.
 pub async fn containers_of(client: &bollard::Docker, host_id: &str) -> Vec<String> {
     let filters = HashMap::from([("label", vec![format!("kiln.owner={host_id}")])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let all = client.list_containers(Some(options)).await.expect("the engine lists containers");
-    all.into_iter().map(|each| each.labels.unwrap_or_default()["kiln.function"].clone()).collect()
+    let function = |labels: HashMap<String, String>| {
+        let holds = labels.contains_key("kiln.holds").then(|| HOLDER.to_owned());
+        holds.unwrap_or_else(|| labels["kiln.function"].clone())
+    };
+    all.into_iter().map(|each| function(each.labels.unwrap_or_default())).collect()
 }
