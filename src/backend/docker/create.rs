@@ -114,6 +114,8 @@ pub(super) fn holder(
             memory_swap: memory,
             tmpfs: None,
             pids_limit: Some(HOLDERS_PIDS),
+            // It ends with its host, and nobody has to come back for it.
+            auto_remove: Some(true),
             mounts: Some(vec![shared(room)]),
             ..host_config(declared, None, None)
         }),

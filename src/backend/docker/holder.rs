@@ -54,7 +54,7 @@ async fn make(declared: &Declared) -> Result<()> {
     let labels = shared.names.holder_labels(&declared.function);
     let body = create::holder(declared, &image, labels, &room);
     let engine = &shared.engine;
-    let holder = joined(shared.starter.create(shared.names.holder(number), body).await)?;
+    let holder = joined(shared.starter.create(shared.names.holder(number), body).await)?.container;
     let started =
         engine.call(engine.slow, async |client| client.start_container(holder.id(), None).await).await;
     started.map_err(|fault| engine.refused("start a namespace's holder", fault))?;

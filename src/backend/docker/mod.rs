@@ -178,8 +178,13 @@ impl Backend for Docker {
     }
 
     async fn close(&self) {
+        let (networks, reaper) = (&self.shared.networks, &self.shared.reaper);
+        let closed = async {
+            networks.close().await;
+            reaper.settled().await;
+        };
         // Where the engine is away, the reaper goes on without us.
-        let _ = timeout(self.shared.engine.slow, self.shared.networks.close()).await;
+        let _ = timeout(self.shared.engine.slow, closed).await;
     }
 }
 

@@ -9,7 +9,7 @@ use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// Removals that run at once; more only make each other slower.
@@ -23,17 +23,33 @@ const LATE: Duration = Duration::from_secs(30);
 pub(super) struct Reaper {
     engine: Arc<Engine>,
     turns: Semaphore,
+    /// One receiver for each creation and removal that isn't over.
+    under_way: watch::Sender<()>,
 }
+
+/// Says, while it lives, that something is under way.
+pub(super) struct UnderWay(#[expect(dead_code, reason = "it is held for its drop")] watch::Receiver<()>);
 
 impl Reaper {
     pub(super) fn new(engine: Arc<Engine>) -> Arc<Self> {
-        Arc::new(Self { engine, turns: Semaphore::new(AT_ONCE) })
+        Arc::new(Self { engine, turns: Semaphore::new(AT_ONCE), under_way: watch::Sender::default() })
+    }
+
+    /// To be held by whatever makes or ends a container.
+    pub(super) fn under_way(&self) -> UnderWay {
+        UnderWay(self.under_way.subscribe())
+    }
+
+    /// Waits until nothing is under way: no container is left that nobody holds.
+    pub(super) async fn settled(&self) {
+        self.under_way.closed().await;
     }
 
     /// Removes a container in a task of its own, which goes on if nobody awaits it.
     pub(super) fn remove(self: &Arc<Self>, id: String, runtime: &Handle) -> JoinHandle<()> {
-        let reaper = self.clone();
+        let (reaper, under_way) = (self.clone(), self.under_way());
         runtime.spawn(async move {
+            let _under_way = under_way;
             let mut pause = PAUSES.0;
             while let Err(fault) = reaper.attempt(&id).await {
                 reaper.wait(&id, &fault, &mut pause).await;

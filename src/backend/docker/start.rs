@@ -8,7 +8,7 @@ use super::connect::{Engine, Fault};
 use super::exit;
 use super::home::Room;
 use super::network::Network;
-use super::reap::{Container, Reaper};
+use super::reap::{Container, Reaper, UnderWay};
 use super::wire;
 use crate::backend::{Exit, Phases};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,10 +74,16 @@ pub(super) struct Failed {
     pub(super) unconnected: bool,
 }
 
+/// A container that has been created. Its fields are dropped in this order: its removal is under way before this no longer is.
+pub(super) struct Created {
+    pub(super) container: Container,
+    _under_way: UnderWay,
+}
+
 /// What exists so far of a container that is being started.
 #[derive(Default)]
 struct Half {
-    creating: Option<JoinHandle<Result<Container>>>,
+    creating: Option<JoinHandle<Result<Created>>>,
     container: Option<Container>,
 }
 
@@ -123,7 +129,7 @@ impl Starter {
         let creating = half.creating.insert(self.create(plan.name, plan.body));
         let made = creating.await;
         half.creating = None;
-        let container =
+        let Created { container, .. } =
             joined(made).map_err(|error| Failed::new(error, plan.init.as_ref().map(|(room, _)| room)))?;
         let id = half.container.insert(container).id();
         let (link, create) = match plan.init {
@@ -198,8 +204,9 @@ impl Starter {
 
     /// Creates a container in a task of its own. The engine creates it whether or not somebody still waits, and its id
     /// must not be lost: where nobody does, the task's result is dropped and so removed.
-    pub(super) fn create(&self, name: String, body: ContainerCreateBody) -> JoinHandle<Result<Container>> {
+    pub(super) fn create(&self, name: String, body: ContainerCreateBody) -> JoinHandle<Result<Created>> {
         let (engine, reaper, runtime) = (self.engine.clone(), self.reaper.clone(), Handle::current());
+        let under_way = self.reaper.under_way();
         tokio::spawn(async move {
             let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
             let answer =
@@ -209,7 +216,7 @@ impl Starter {
                     for warning in made.warnings {
                         tracing::debug!(container = name, "the docker engine warns: {warning}");
                     }
-                    Ok(Container::new(made.id, reaper, runtime))
+                    Ok(Created { container: Container::new(made.id, reaper, runtime), _under_way: under_way })
                 }
                 Err(fault) => {
                     if matches!(fault, Fault::Away(_)) {
@@ -225,7 +232,7 @@ impl Starter {
 impl Half {
     async fn undo(self) {
         if let Some(creating) = self.creating
-            && let Ok(Ok(container)) = creating.await
+            && let Ok(Ok(Created { container, .. })) = creating.await
         {
             container.remove().await;
         }
