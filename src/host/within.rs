@@ -57,12 +57,8 @@ pub(super) fn never() -> Instant {
 
 /// The moment this long from now; a very long time ahead where it can't be told.
 pub(super) fn after(duration: Duration) -> Instant {
-    later(Instant::now(), duration)
-}
-
-/// As [`after`], from a moment on.
-pub(super) fn later(moment: Instant, duration: Duration) -> Instant {
-    moment.checked_add(duration).unwrap_or_else(|| moment + Duration::from_secs(86_400 * 365))
+    let now = Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
 }
 
 #[cfg(test)]
