@@ -5,10 +5,11 @@
 //! answers while it still reads can't lock up with a caller who writes more than the pipes hold.
 
 use super::connect::Engine;
+use super::queue::Queue;
 use crate::backend::{Logs, Stdio};
 use crate::error::{Error, Result};
 use bollard::container::{AttachContainerResults, LogOutput};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,9 +33,7 @@ pub(super) struct Attach {
 
 #[derive(Default)]
 struct Stdin {
-    queue: VecDeque<Bytes>,
-    /// Bytes in it.
-    queued: usize,
+    queue: Queue,
     closing: bool,
     /// Shut down, or broken because nobody reads it: the reply or the exit tells why.
     closed: bool,
@@ -112,17 +111,9 @@ impl Stdin {
         if self.closed {
             return self.give_up();
         }
-        while let Some(front) = self.queue.front_mut() {
-            if front.is_empty() {
-                self.queue.pop_front();
-                continue;
-            }
+        while let Some(front) = self.queue.pieces().next() {
             match link.input.as_mut().poll_write(cx, front) {
-                Poll::Ready(Ok(written)) if written > 0 => {
-                    let written = written.min(front.len());
-                    front.advance(written);
-                    self.queued = self.queued.saturating_sub(written);
-                }
+                Poll::Ready(Ok(written)) if written > 0 => self.queue.advance(written),
                 Poll::Ready(_) => return self.give_up(),
                 Poll::Pending => return,
             }
@@ -135,14 +126,12 @@ impl Stdin {
     fn give_up(&mut self) {
         self.closed = true;
         self.queue.clear();
-        self.queued = 0;
     }
 }
 
 impl Stdio for Attach {
     fn write(&mut self, bytes: Bytes) {
-        self.stdin.queued = self.stdin.queued.saturating_add(bytes.len());
-        self.stdin.queue.push_back(bytes);
+        self.stdin.queue.push(bytes);
     }
 
     fn close(&mut self) {
@@ -150,7 +139,7 @@ impl Stdio for Attach {
     }
 
     fn queued(&self) -> usize {
-        self.stdin.queued
+        self.stdin.queue.bytes()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {

@@ -29,6 +29,7 @@ mod names;
 mod network;
 mod pipes;
 mod program;
+mod queue;
 mod reap;
 mod sandbox;
 mod start;

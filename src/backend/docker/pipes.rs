@@ -4,13 +4,13 @@
 //! can't lock up with a caller who writes more than the pipes hold.
 
 use super::line::Line;
+use super::queue::Queue;
 use crate::backend::Stdio;
 use crate::error::{Error, Result};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
@@ -71,9 +71,7 @@ struct Made {
 #[derive(Default)]
 struct Stdin {
     pipe: Option<Sender>,
-    queue: VecDeque<Bytes>,
-    /// Bytes in it.
-    queued: usize,
+    queue: Queue,
     closing: bool,
     grown: bool,
 }
@@ -208,45 +206,28 @@ impl Stdin {
     /// Moves what can be moved now; the context is woken when more can.
     fn pump(&mut self, cx: &mut Context<'_>) {
         while let Some(pipe) = &mut self.pipe {
-            while self.queue.front().is_some_and(Bytes::is_empty) {
-                self.queue.pop_front();
-            }
-            if self.queue.is_empty() {
+            if self.queue.bytes() == 0 {
                 if self.closing {
                     self.pipe = None;
                 }
                 return;
             }
-            if !self.grown && self.queued > PIPE.0 {
+            if !self.grown && self.queue.bytes() > PIPE.0 {
                 self.grown = true;
                 grow(pipe);
             }
             let mut slices = [IoSlice::new(&[]); AT_ONCE];
-            for (slice, piece) in slices.iter_mut().zip(&self.queue) {
+            for (slice, piece) in slices.iter_mut().zip(self.queue.pieces()) {
                 *slice = IoSlice::new(piece);
             }
             match Pin::new(pipe).poll_write_vectored(cx, &slices) {
-                Poll::Ready(Ok(written)) if written > 0 => self.advance(written),
+                Poll::Ready(Ok(written)) if written > 0 => self.queue.advance(written),
                 // Nobody reads it: the reply or the exit tells why.
                 Poll::Ready(_) => self.pipe = None,
                 Poll::Pending => return,
             }
         }
         self.queue.clear();
-        self.queued = 0;
-    }
-
-    fn advance(&mut self, mut written: usize) {
-        self.queued = self.queued.saturating_sub(written);
-        while let Some(front) = self.queue.front_mut() {
-            let part = written.min(front.len());
-            front.advance(part);
-            written -= part;
-            if !front.is_empty() {
-                return;
-            }
-            self.queue.pop_front();
-        }
     }
 }
 
@@ -259,8 +240,7 @@ impl Drop for Pipes {
 
 impl Stdio for Pipes {
     fn write(&mut self, bytes: Bytes) {
-        self.stdin.queued = self.stdin.queued.saturating_add(bytes.len());
-        self.stdin.queue.push_back(bytes);
+        self.stdin.queue.push(bytes);
     }
 
     fn close(&mut self) {
@@ -268,7 +248,7 @@ impl Stdio for Pipes {
     }
 
     fn queued(&self) -> usize {
-        self.stdin.queued
+        self.stdin.queue.bytes()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
