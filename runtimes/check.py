@@ -93,6 +93,8 @@ def call(sandbox, language, one):
     body = b""
     if "raw" in one:
         body = one["raw"].encode()
+    elif "nest" in one:
+        body = b'{"in":%s%s}' % (b"[" * one["nest"], b"]" * one["nest"])
     elif "params" in one:
         params = one["params"]
         for name, count in one.get("fill", {}).items():

@@ -4,6 +4,7 @@ import inspect
 import json
 import linecache
 import os
+import re
 import sys
 import traceback
 import types
@@ -14,6 +15,12 @@ MODULE = "main__"
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
+
+
+#: How deep params may be nested: in a component, CPython doesn't know how little of the host's stack is left for more.
+DEPTH = 1000
+
+_BRACKETS_AND_TEXTS = re.compile(r'[][{}]|"[^"\\]*(?:\\.[^"\\]*)*')
 
 
 class Failed(Exception):
@@ -68,7 +75,10 @@ class Function:
         if not body:
             return {}
         try:
-            params = _decode(str(body, "utf-8"))
+            text = str(body, "utf-8")
+            if _is_deeper(text):
+                raise Failed(f"the params are nested more than {DEPTH} deep")
+            params = _decode(text)
         except (ValueError, RecursionError, MemoryError) as error:
             raise Failed(f"the params are no JSON that can be read: {error}") from None
         if not isinstance(params, (dict, list)):
@@ -102,6 +112,21 @@ def _set_environment(env):
 
 async def _awaited(result):
     return await result
+
+
+def _is_deeper(text):
+    """Whether JSON is nested too deep. Costs next to nothing where it hasn't enough brackets for that."""
+    if text.count("[") + text.count("{") <= DEPTH:
+        return False
+    depth = 0
+    for found in _BRACKETS_AND_TEXTS.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+        elif found[0] in "]}":
+            depth -= 1
+        if depth > DEPTH:
+            return True
+    return False
 
 
 def _to_json(result):
