@@ -47,6 +47,8 @@ pub mod pool;
 mod revision;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "store")]
+pub mod store;
 
 pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits};
