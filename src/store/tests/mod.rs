@@ -1,5 +1,7 @@
 //! The store as its users see it.
 
+mod files;
+
 use super::{Activation, Commit, Expect, Key, Query, Store, StoreConfig, Write};
 use crate::error::ErrorKind;
 use crate::invocation::InvocationId;
