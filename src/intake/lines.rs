@@ -1,5 +1,8 @@
 //! Who is next: a line for each function, in turns. Pure: the time is an argument, and work is a number.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The store as its users see it.
 
 mod files;
+mod random;
 
 use super::{Activation, Commit, Expect, Key, Query, Store, StoreConfig, Write};
 use crate::error::ErrorKind;
