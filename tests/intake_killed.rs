@@ -67,7 +67,12 @@ fn killed_child(path: &Path, after: Duration) -> Vec<InvocationId> {
     let reader = std::thread::spawn(move || {
         let accepted =
             lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("accepted ")?.parse().ok());
-        accepted.inspect(|_| drop(first.send(()))).collect()
+        accepted
+            .inspect(|_| {
+                // Heard once, it is known.
+                let _ = first.send(());
+            })
+            .collect()
     });
     said.recv_timeout(Duration::from_secs(60)).expect("the child accepts nothing");
     std::thread::sleep(after);
