@@ -57,6 +57,16 @@ impl Bed {
     }
 }
 
+/// Waits until something is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waits = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waits).await.expect("it never was so");
+}
+
 fn work(function: &str, path: &str) -> Work {
     let mut invocation = Invocation::new("hello");
     invocation.path = path.into();
@@ -102,9 +112,7 @@ async fn work_waits_until_a_backend_is_up_however_often_it_is_tried() {
     let intake = bed.intake().await;
     intake.start();
     let id = intake.accept(work("echo", "/")).await.unwrap();
-    while bed.handle.counts().failed < u64::from(bed.config.max_attempts) + 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| bed.handle.counts().failed >= u64::from(bed.config.max_attempts) + 2).await;
     bed.handle.up();
     assert_eq!(bed.record(id).await["body"], "hello");
 }
@@ -253,16 +261,14 @@ async fn draining_leaves_on_disk_what_has_not_begun() {
     for _ in 0..10 {
         intake.accept(work("echo", "/")).await.unwrap();
     }
-    while intake.backlog().running == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| intake.backlog().running > 0).await;
     let drained = tokio::spawn({
         let intake = intake.clone();
         async move { intake.drain().await }
     });
     tokio::task::yield_now().await;
     bed.handle.let_starts_go();
-    drained.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), drained).await.expect("it never ends").unwrap();
     assert_eq!(intake.accept(work("echo", "/")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     let left = bed.store.accepted().await.unwrap().len();
     assert!((8..10).contains(&left), "{left}");
@@ -281,9 +287,7 @@ async fn more_than_may_wait_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(error.message().starts_with("2 works"), "{error}");
     intake.start();
-    while intake.backlog().works > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| intake.backlog().works == 0).await;
     intake.accept(work("echo", "/")).await.unwrap();
 }
 
@@ -295,7 +299,7 @@ async fn a_taker_that_goes_away_takes_nothing() {
     {
         let take = feed.take(1);
         let mut take = std::pin::pin!(take);
-        assert!(futures_poll(take.as_mut()).await.is_none(), "it has to read from the store first");
+        assert!(once(take.as_mut()).await.is_none(), "it has to read from the store first");
         assert_eq!(feed.backlog().running, 1);
     }
     assert_eq!(feed.backlog().running, 0);
@@ -303,7 +307,7 @@ async fn a_taker_that_goes_away_takes_nothing() {
 }
 
 /// One poll.
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+async fn once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     use std::task::Poll;
     std::future::poll_fn(|cx| {
         Poll::Ready(match future.as_mut().poll(cx) {

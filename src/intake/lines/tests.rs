@@ -64,7 +64,7 @@ proptest! {
                     let running = known.values().filter(|one| one.running).count();
                     let credit = credit.min(CREDIT - running);
                     let could = known.values().any(|one| !one.running && one.from <= now);
-                    let taken = lines.take(now, credit);
+                    let taken = lines.take(now, credit, 40);
                     prop_assert!(taken.len() <= credit);
                     // With nothing under way nobody is stuck, so somebody's turn it is.
                     prop_assert!(!taken.is_empty() || !could || credit == 0 || running > 0);
@@ -75,6 +75,7 @@ proptest! {
                         prop_assert_eq!(lines.attempts(entry.number), one.attempts);
                         one.running = true;
                     }
+                    prop_assert!(known.values().filter(|one| one.running).count() <= 4, "10 bytes each, of 40");
                     // No function holds more than half (`SEEDS.md E4`).
                     for function in 0..FUNCTIONS {
                         let of = of(function);
@@ -112,7 +113,7 @@ proptest! {
                 lines.end(number);
                 known.remove(&number);
             }
-            for entry in lines.take(now, CREDIT) {
+            for entry in lines.take(now, CREDIT, 40) {
                 known.get_mut(&entry.number).unwrap().running = true;
             }
         }
@@ -127,12 +128,12 @@ fn functions_take_turns() {
     for (number, function) in (1..).zip(functions) {
         lines.add(Entry { number, of: of(function), bytes: 0, attempts: 0, found: false }, 0);
     }
-    let taken: Vec<_> = lines.take(1, 8).into_iter().map(|entry| entry.number).collect();
+    let taken: Vec<_> = lines.take(1, 8, 0).into_iter().map(|entry| entry.number).collect();
     // 8 among 3 functions and one to come is 2 each.
     assert_eq!(taken, [1, 5, 6, 2]);
     lines.end(5);
     lines.end(6);
-    let taken: Vec<_> = lines.take(1, 6).into_iter().map(|entry| entry.number).collect();
+    let taken: Vec<_> = lines.take(1, 6, 0).into_iter().map(|entry| entry.number).collect();
     assert_eq!(taken, [3, 4], "one function alone has half");
 }
 
@@ -145,4 +146,20 @@ fn what_is_more_than_may_wait_is_not_reserved() {
     assert!(!lines.reserve(0, 2, 10), "works");
     lines.forget(5);
     assert!(lines.reserve(5, 2, 10));
+}
+
+#[test]
+fn what_is_too_large_for_all_goes_alone() {
+    let mut lines = Lines::default();
+    for (number, bytes) in [(1, 5), (2, 100), (3, 5)] {
+        lines.add(Entry { number, of: of(number as usize), bytes, attempts: 0, found: false }, 0);
+    }
+    let mut take = |ended: &[u64]| {
+        ended.iter().for_each(|number| drop(lines.end(*number)));
+        lines.take(1, 8, 50).into_iter().map(|entry| entry.number).collect::<Vec<_>>()
+    };
+    assert_eq!(take(&[]), [1]);
+    assert_eq!(take(&[]), [0_u64; 0], "nothing goes before the one that waits for room");
+    assert_eq!(take(&[1]), [2]);
+    assert_eq!(take(&[2]), [3]);
 }

@@ -3,9 +3,10 @@
 use super::{activation, key};
 use crate::error::ErrorKind;
 use crate::store::tables::{META, META_SCHEMA};
-use crate::store::{Store, Write};
+use crate::store::{Store, StoreConfig, Write};
 use redb::{Database, TableDefinition};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A store with something of everything, closed.
 async fn filled(folder: &Path) -> PathBuf {
@@ -34,6 +35,28 @@ async fn what_was_written_is_there_after_a_restart() {
     assert_eq!(store.get(key("a")).await.unwrap().unwrap().version, version);
     assert_eq!(store.activation(recorded.id).await.unwrap(), Some(recorded));
     assert!(store.put(key("a"), "2").await.unwrap() > version);
+}
+
+#[tokio::test]
+async fn records_come_to_disk_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("kiln.redb"), folder.path().join("copy"));
+    let config = StoreConfig { flush_after: Duration::from_millis(20), ..StoreConfig::default() };
+    let store = Store::open_with(&path, config).unwrap();
+    let recorded = activation("guest", "hello", 1);
+    store.record(recorded.clone()).await.unwrap();
+    let began = Instant::now();
+    loop {
+        std::fs::copy(&path, &copy).unwrap();
+        // A copy from the middle of a commit may be anything.
+        if let Ok(copy) = Store::open(&copy)
+            && copy.activation(recorded.id).await.unwrap().is_some()
+        {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "it never is on disk");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[cfg(unix)]
