@@ -2,6 +2,7 @@
 //! moments, five times over. Afterwards the store opens, and all that was accepted ends in a record.
 
 #![cfg(all(feature = "store", unix))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use kiln::backend::fake;
 use kiln::function::DEFAULT_NAMESPACE;
@@ -37,9 +38,10 @@ async fn child() {
     let Some(path) = std::env::var_os(STORE) else { return };
     let store = Store::open(path).unwrap();
     let intake = intake(&store).await;
-    let callers = (0..CALLERS).map(|_| {
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..CALLERS {
         let intake = intake.clone();
-        tokio::spawn(async move {
+        callers.spawn(async move {
             loop {
                 let mut invocation = Invocation::new(vec![b'x'; 2000]);
                 invocation.path = "/sleep/2".into();
@@ -47,11 +49,9 @@ async fn child() {
                 // One write: a line is there whole or not at all.
                 std::io::stdout().write_all(format!("\naccepted {id}\n").as_bytes()).unwrap();
             }
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap();
+        });
     }
+    callers.join_all().await;
 }
 
 /// Runs a child and kills it some time after its first word; returns what it said was accepted.
