@@ -116,7 +116,7 @@ fn schema(database: &Database, path: &Path) -> Result<()> {
 }
 
 /// Makes the tables, which readers need to be there, where there are none yet.
-fn begin(database: &Database) -> Result<(), redb::Error> {
+pub(super) fn begin(database: &Database) -> Result<(), redb::Error> {
     if database.begin_read()?.list_tables()?.next().is_some() {
         return Ok(());
     }

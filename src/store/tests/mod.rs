@@ -1,5 +1,6 @@
 //! The store as its users see it.
 
+mod failing;
 mod files;
 mod random;
 
