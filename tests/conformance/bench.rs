@@ -51,7 +51,10 @@ pub fn names_every_format(named: &[&str], excuse: &str) {
 }
 
 fn host(subject: &dyn Subject, set: impl FnOnce(HostBuilder) -> HostBuilder) -> Host {
-    set(Host::builder().memory(BUDGET).max_wait(HANG)).backend(subject.backend()).build().unwrap()
+    set(Host::builder().memory(BUDGET).max_wait(HANG).snapshots(false))
+        .backend(subject.backend())
+        .build()
+        .unwrap()
 }
 
 impl Bench {
