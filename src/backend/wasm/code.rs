@@ -1,9 +1,8 @@
 //! Compiled code of either kind, told apart by its first bytes.
 
-use super::cache::Verified;
 use super::core::Core;
 use super::entry::Pre;
-use super::{component, map, module};
+use super::{component, module};
 use crate::error::{Error, Result};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
@@ -76,14 +75,6 @@ impl Code {
         Ok(match kind {
             Kind::Module => Self::Module(Module::new(engine, bytes)?),
             Kind::Component => Self::Component(Component::new(engine, bytes)?),
-        })
-    }
-
-    /// That which was compiled before.
-    pub(super) fn map(engine: &Engine, kind: Kind, entry: Verified) -> wasmtime::Result<Self> {
-        Ok(match kind {
-            Kind::Module => Self::Module(map::module(engine, entry)?),
-            Kind::Component => Self::Component(map::component(engine, entry)?),
         })
     }
 

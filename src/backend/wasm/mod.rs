@@ -30,6 +30,7 @@ mod private;
 mod program;
 mod sandbox;
 mod shared;
+mod stamp;
 mod state;
 mod streams;
 mod ticker;

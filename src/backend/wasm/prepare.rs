@@ -3,12 +3,17 @@
 use super::cache::{self, Digest};
 use super::code::{self, Code, Kind, Needs};
 use super::core::Core;
+use super::map;
 use super::program::Compiled;
 use super::shared::Shared;
+use super::stamp::Stamp;
 use super::wasi;
 use crate::error::{Error, Result};
 use crate::function::{Function, MIB, Module as Source};
 use bytes::Bytes;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -52,18 +57,22 @@ fn is_small(function: &Function) -> bool {
 
 /// The function, if its module is in the cache.
 fn from_cache(core: &Arc<Core>, function: &Arc<Function>) -> Result<Option<Compiled>> {
-    let bytes = read(function)?;
-    let kind = code::kind(&bytes)?;
-    let digest = cache::digest(&bytes);
-    let code = cached(core, kind, &digest);
+    let digest = match seen(core, function) {
+        Some(digest) => digest,
+        None => read(core, function)?.digest,
+    };
+    let code = cached(core, &digest);
     code.map(|code| finish(Arc::clone(core), function, digest, &code)).transpose()
 }
 
 fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
-    let bytes = read(function)?;
-    let kind = code::kind(&bytes)?;
-    let digest = cache::digest(&bytes);
-    let code = match cached(&core, kind, &digest) {
+    if let Some(digest) = seen(&core, function)
+        && let Some(code) = cached(&core, &digest)
+    {
+        return finish(core, function, digest, &code);
+    }
+    let Read { bytes, kind, digest } = read(&core, function)?;
+    let code = match cached(&core, &digest) {
         Some(code) => code,
         None => anew(&core, kind, &digest, &bytes)?,
     };
@@ -84,24 +93,53 @@ fn finish(core: Arc<Core>, function: &Arc<Function>, digest: Digest, code: &Code
     Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
 }
 
-fn read(function: &Function) -> Result<Bytes> {
-    match &function.code.wasm {
-        Some(Source::Bytes(bytes)) => Ok(bytes.clone()),
-        Some(Source::File(path)) => match std::fs::read(path) {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::invalid("there is no such file"))
-            }
-            Err(error) => Err(Error::invalid(format!("it can't be read: {error}"))),
-        },
-        None => Err(Error::invalid("the function has no module")),
+/// A module's or a component's bytes and their digest.
+struct Read {
+    bytes: Bytes,
+    kind: Kind,
+    digest: Digest,
+}
+
+/// The digest of a module whose file was read before and is the same still.
+fn seen(core: &Core, function: &Function) -> Option<Digest> {
+    let (Some(cache), Some(Source::File(path))) = (&core.cache, &function.code.wasm) else { return None };
+    cache.digest_of(path, &Stamp::of(&std::fs::metadata(path).ok()?)?)
+}
+
+fn read(core: &Core, function: &Function) -> Result<Read> {
+    let path = match &function.code.wasm {
+        Some(Source::Bytes(bytes)) => {
+            return Ok(Read { bytes: bytes.clone(), kind: code::kind(bytes)?, digest: cache::digest(bytes) });
+        }
+        Some(Source::File(path)) => path,
+        None => return Err(Error::invalid("the function has no module")),
+    };
+    let (bytes, stamp) = read_file(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::invalid("there is no such file"),
+        _ => Error::invalid(format!("it can't be read: {error}")),
+    })?;
+    let kind = code::kind(&bytes)?;
+    let digest = cache::digest(&bytes);
+    if let (Some(cache), Some(stamp)) = (&core.cache, stamp) {
+        cache.remember(path, &stamp, &digest);
     }
+    Ok(Read { bytes: bytes.into(), kind, digest })
+}
+
+/// All of a file, with its stamp if nobody wrote to it meanwhile.
+fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
+    let mut file = File::open(path)?;
+    let before = Stamp::of(&file.metadata()?);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let after = Stamp::of(&file.metadata()?);
+    Ok((bytes, if before == after { after } else { None }))
 }
 
 /// The code as it was compiled before.
-fn cached(core: &Core, kind: Kind, digest: &Digest) -> Option<Code> {
+fn cached(core: &Core, digest: &Digest) -> Option<Code> {
     let entry = core.cache.as_ref()?.find(&core.engine, digest)?;
-    let mapped = Code::map(&core.engine, kind, entry).inspect_err(|error| {
+    let mapped = map::map(&core.engine, entry).inspect_err(|error| {
         tracing::debug!("a cached module is compiled again: {error:#}");
     });
     let code = mapped.ok()?;
