@@ -68,7 +68,7 @@ impl Core {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");
             };
-            Cache::open(dir).map_err(refused).ok()
+            Cache::open(dir, &engine).map_err(refused).ok()
         });
         Ok(Self {
             linkers: Linkers::new(&engine)

@@ -138,7 +138,7 @@ fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
 
 /// The code as it was compiled before.
 fn cached(core: &Core, digest: &Digest) -> Option<Code> {
-    let entry = core.cache.as_ref()?.find(&core.engine, digest)?;
+    let entry = core.cache.as_ref()?.find(digest)?;
     let mapped = map::map(&core.engine, entry).inspect_err(|error| {
         tracing::debug!("a cached module is compiled again: {error:#}");
     });
@@ -152,7 +152,7 @@ fn anew(core: &Core, kind: Kind, digest: &Digest, bytes: &[u8]) -> Result<Code> 
     let code = Code::compile(&core.engine, kind, bytes).map_err(|error| unfit(kind, &error))?;
     core.compiled.fetch_add(1, Ordering::Relaxed);
     if let Some(cache) = &core.cache {
-        let kept = code.serialize().and_then(|compiled| Ok(cache.keep(&core.engine, digest, &compiled)?));
+        let kept = code.serialize().and_then(|compiled| Ok(cache.keep(digest, &compiled)?));
         if let Err(error) = kept {
             tracing::warn!("a compiled module can't be kept: {error:#}");
         }
