@@ -88,7 +88,12 @@ fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
 }
 
 /// Checks and links what was compiled.
-fn finish(core: Arc<Core>, function: &Arc<Function>, code: Digest, module: &Module) -> Result<Compiled> {
+pub(super) fn finish(
+    core: Arc<Core>,
+    function: &Arc<Function>,
+    code: Digest,
+    module: &Module,
+) -> Result<Compiled> {
     check_exports(module)?;
     let pre = link(&core, module)?;
     let memory = memory(&core, function, module)?;
@@ -135,6 +140,19 @@ fn read(core: &Core, function: &Function) -> Result<Read> {
     Ok(Read { bytes: bytes.into(), code })
 }
 
+/// A module's bytes once more, if they are still those that were compiled.
+#[cfg(feature = "snapshot")]
+pub(super) fn read_again(core: &Core, function: &Function, code: &Digest) -> Result<Bytes> {
+    let read = read(core, function)?;
+    if read.code != *code {
+        return Err(Error::unavailable("the runtime's module has changed since it was deployed"));
+    }
+    if !read.bytes.starts_with(BINARY) {
+        return Err(Error::unavailable("the runtime's module is text, and only a binary is snapshotted"));
+    }
+    Ok(read.bytes)
+}
+
 /// All of a file, with its stamp if nobody wrote to it meanwhile.
 fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
     let mut file = File::open(path)?;
@@ -165,7 +183,7 @@ fn component() -> Error {
 }
 
 /// The module as it was compiled before.
-fn cached(core: &Core, code: &Digest) -> Option<Module> {
+pub(super) fn cached(core: &Core, code: &Digest) -> Option<Module> {
     let entry = core.cache.as_ref()?.find(&core.engine, code)?;
     let mapped = map::map(&core.engine, entry).inspect_err(|error| {
         tracing::debug!("a cached module is compiled again: {error:#}");
@@ -176,7 +194,7 @@ fn cached(core: &Core, code: &Digest) -> Option<Module> {
 }
 
 /// Compiles it, and keeps that for the next process.
-fn anew(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
+pub(super) fn anew(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
     let module = Module::new(&core.engine, bytes).map_err(|error| unfit(&error))?;
     core.compiled.fetch_add(1, Ordering::Relaxed);
     if let Some(cache) = &core.cache {
@@ -223,7 +241,7 @@ fn check_exports(module: &Module) -> Result<()> {
     }
 }
 
-fn link(core: &Core, module: &Module) -> Result<InstancePre<State>> {
+pub(super) fn link(core: &Core, module: &Module) -> Result<InstancePre<State>> {
     core.linker.instantiate_pre(module).map_err(|error| match error.downcast_ref::<UnknownImportError>() {
         Some(unknown) => Error::invalid(format!(
             "it imports `{}` from `{}`, which nothing provides: only `wasi_snapshot_preview1` is there",

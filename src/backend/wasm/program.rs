@@ -9,7 +9,9 @@ use super::linker::State;
 use super::sandbox::Instance;
 use super::shared::{Shared, WATERMARK};
 use super::{trap, wasi};
-use crate::backend::{Exit, Phases, Program, StartSpec, Started};
+#[cfg(feature = "snapshot")]
+use crate::backend::SnapshotSpec;
+use crate::backend::{Exit, Logs, Phases, Program, StartSpec, Started};
 use crate::error::{Error, Result};
 use crate::function::Function;
 use async_trait::async_trait;
@@ -20,12 +22,16 @@ use std::time::Instant;
 use wasmtime::{InstancePre, PoolConcurrencyLimitError, Store, TypedFunc, UpdateDeadline};
 
 /// A compiled and linked module with its function.
+#[derive(Clone)]
 pub(super) struct Compiled {
-    core: Arc<Core>,
-    function: Arc<Function>,
-    code: Digest,
-    memory: u64,
+    pub(super) core: Arc<Core>,
+    pub(super) function: Arc<Function>,
+    pub(super) code: Digest,
+    pub(super) memory: u64,
     pre: InstancePre<State>,
+    /// What snapshots of it are taken with.
+    #[cfg(feature = "snapshot")]
+    instrumented: super::snapshot::Instrumented,
 }
 
 impl Compiled {
@@ -36,19 +42,28 @@ impl Compiled {
         memory: u64,
         pre: InstancePre<State>,
     ) -> Self {
-        Self { core, function, code, memory, pre }
+        Self {
+            core,
+            function,
+            code,
+            memory,
+            pre,
+            #[cfg(feature = "snapshot")]
+            instrumented: Default::default(),
+        }
     }
 
-    /// A store with its instance, not yet begun.
-    async fn instantiate(
+    /// A store for one instance.
+    pub(super) fn store(
         &self,
-        spec: &StartSpec,
+        env: &[(String, String)],
+        logs: &Arc<Logs>,
         shared: &Arc<Shared>,
-    ) -> Result<(Store<State>, TypedFunc<(), ()>)> {
+    ) -> Result<Store<State>> {
         let wasi = wasi::context(&self.function, Arc::clone(shared))?;
-        let environ = Environ::new(&self.function, &spec.env);
+        let environ = Environ::new(&self.function, env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory);
-        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(&spec.logs));
+        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs));
         state.has_dirs = !self.function.dirs.is_empty();
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -58,6 +73,16 @@ impl Compiled {
         store.epoch_deadline_callback(|_| {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
+        Ok(store)
+    }
+
+    /// A store with its instance, not yet begun.
+    async fn instantiate(
+        &self,
+        spec: &StartSpec,
+        shared: &Arc<Shared>,
+    ) -> Result<(Store<State>, TypedFunc<(), ()>)> {
+        let mut store = self.store(&spec.env, &spec.logs, shared)?;
         // A module's `start` section runs in here, so it is entered like any guest.
         let instance = {
             let mut making = pin!(self.pre.instantiate_async(&mut store));
@@ -150,5 +175,11 @@ impl Program for Compiled {
             )
             .with_logs(logs.tail())),
         }
+    }
+
+    #[cfg(feature = "snapshot")]
+    async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        let (base, instrumented) = (self.clone(), Arc::clone(&self.instrumented));
+        Ok(Arc::new(super::snapshot::take(super::snapshot::Taking { base, instrumented, spec }).await?))
     }
 }
