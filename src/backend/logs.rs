@@ -1,6 +1,6 @@
 //! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
 
-use crate::function::Function;
+use crate::function::{Format, Function};
 use crate::invocation::InvocationId;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -8,42 +8,59 @@ use std::sync::Arc;
 
 /// Longer lines are cut into pieces of this many bytes.
 const LINE: usize = 8 << 10;
+/// What an OpenWhisk action's runtime ends each stream of a run's log with.
+const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Lines that are kept to be shown with an error.
 const TAIL: usize = 32;
 
 /// Where a backend writes what a sandbox says on stderr.
 pub struct Logs {
-    function: Arc<Function>,
     memory: u64,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    function: Arc<Function>,
     serving: Option<InvocationId>,
     partial: Vec<u8>,
     tail: VecDeque<String>,
     written: u64,
+    /// Sentinels that have come since a request began.
+    ends: u32,
 }
 
 impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
-        Self { function, memory, state: Mutex::default() }
+        let (partial, tail) = (Vec::new(), VecDeque::new());
+        Self {
+            memory,
+            state: Mutex::new(State { function, serving: None, partial, tail, written: 0, ends: 0 }),
+        }
+    }
+
+    /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
+    pub fn belong_to(&self, function: Arc<Function>) {
+        let mut state = self.state.lock();
+        if !state.partial.is_empty() {
+            self.line(&mut state);
+        }
+        state.function = function;
+        state.tail.clear();
     }
 
     /// From now on lines belong to this invocation.
     pub fn serve(&self, id: InvocationId) {
         let mut state = self.state.lock();
         state.serving = Some(id);
-        state.written = 0;
+        (state.written, state.ends) = (0, 0);
         state.tail.clear();
     }
 
     /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
     pub fn write(&self, bytes: &[u8]) {
         let mut state = self.state.lock();
-        let limit = self.function.limits.max_logs;
+        let limit = state.function.limits.max_logs;
         let room = usize::try_from(limit.saturating_sub(state.written)).unwrap_or(usize::MAX);
         let before = state.written;
         state.written = before.saturating_add(bytes.len() as u64);
@@ -72,14 +89,29 @@ impl Logs {
         state.tail.iter().cloned().collect()
     }
 
+    /// How many of a request's streams have said that they are whole, and how many bytes have come since it began.
+    pub fn ends(&self) -> (u32, u64) {
+        let state = self.state.lock();
+        (state.ends, state.written)
+    }
+
     fn line(&self, state: &mut State) {
-        let line = String::from_utf8_lossy(&state.partial).into_owned();
+        let mut line = String::from_utf8_lossy(&state.partial).into_owned();
         state.partial.clear();
+        if state.function.format == Format::Openwhisk
+            && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
+        {
+            state.ends = state.ends.saturating_add(1);
+            line.truncate(text.len());
+            if line.is_empty() {
+                return;
+            }
+        }
         tracing::info!(
             target: "kiln::function",
-            function = %self.function.name,
-            backend = self.function.backend().map_or("", |backend| backend.as_str()),
-            format = %self.function.format,
+            function = %state.function.name,
+            backend = state.function.backend().map_or("", |backend| backend.as_str()),
+            format = %state.function.format,
             memory = self.memory,
             invocation = state.serving.map(tracing::field::display),
             "{line}"
@@ -93,7 +125,7 @@ impl Logs {
 
 impl std::fmt::Debug for Logs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Logs").field("function", &self.function.name).finish_non_exhaustive()
+        f.debug_struct("Logs").field("function", &self.state.lock().function.name).finish_non_exhaustive()
     }
 }
 
@@ -114,6 +146,35 @@ mod tests {
             logs.write(piece.as_bytes());
         }
         assert_eq!(logs.tail(), ["ab", "c", "", "d"]);
+    }
+
+    #[test]
+    fn w2_what_a_runtime_said_before_is_not_its_functions() {
+        let logs = logs(1 << 20);
+        logs.write(b"runtime\nup");
+        let mut hello = Function::source("hello", "js", "");
+        hello.limits.max_logs = 3;
+        logs.belong_to(Arc::new(hello));
+        assert!(logs.tail().is_empty());
+        assert!(format!("{logs:?}").contains("hello"));
+        logs.serve(InvocationId::new());
+        logs.write(b"abcd\n");
+        assert_eq!(logs.tail(), ["abc", "(stderr beyond 3 bytes is dropped)"], "its own limit holds");
+    }
+
+    #[test]
+    fn a_sentinel_ends_a_stream_and_is_no_line() {
+        let mut function = Function::image("a", "a").format(Format::Openwhisk);
+        function.limits.max_logs = 1 << 20;
+        let logs = Logs::new(Arc::new(function), 1);
+        logs.serve(InvocationId::new());
+        logs.write(format!("out\n{SENTINEL}\nno newline{SENTINEL}\r\n").as_bytes());
+        assert_eq!((logs.tail(), logs.ends().0), (vec!["out".to_owned(), "no newline".to_owned()], 2));
+        logs.serve(InvocationId::new());
+        assert_eq!(logs.ends(), (0, 0));
+        let plain = self::logs(1 << 20);
+        plain.write(format!("{SENTINEL}\n").as_bytes());
+        assert_eq!((plain.tail(), plain.ends().0), (vec![SENTINEL.to_owned()], 0), "other formats have none");
     }
 
     #[test]

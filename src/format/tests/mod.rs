@@ -3,7 +3,9 @@
 mod any;
 mod frame;
 mod http;
+mod init;
 mod json;
+mod openwhisk;
 mod parts;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
