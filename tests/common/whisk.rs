@@ -63,6 +63,9 @@ fn serve(mut to: TcpStream, connection: usize, how: &str, initialised: &mut bool
                 reply(&mut to, 200, &told);
             }
         }
+        if asked == "close" {
+            to.shutdown(std::net::Shutdown::Both).unwrap();
+        }
         match asked {
             "mute" => {}
             "flood" => loop {

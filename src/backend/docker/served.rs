@@ -10,7 +10,8 @@ use super::queue::Queue;
 use crate::backend::{Logs, Stdio};
 use crate::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
-use std::io::ErrorKind;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -27,6 +28,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 const PIECE: usize = 16 << 10;
 /// The longest piece that is made room for, in bytes.
 const LARGE: usize = 1 << 20;
+
+/// The longest piece that nobody asked for, in bytes: there should be none.
+const STRAY: usize = 512;
 
 type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, Option<i32>>> + Send + Sync>>;
 
@@ -191,10 +195,11 @@ impl Stdio for Served {
 
     fn stray(&mut self) -> Option<Bytes> {
         let State::Open(stream) = &self.state else { return None };
-        let mut piece = [0; 512];
-        match stream.try_read(&mut piece) {
+        let mut piece = [0; STRAY];
+        // The kernel itself is asked: the runtime may not have had the time to hear of an end from it.
+        match recv(stream, &mut piece, RecvFlags::DONTWAIT).map(|(count, _)| count) {
             Ok(count @ 1..) => Some(Bytes::copy_from_slice(piece.get(..count).unwrap_or_default())),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(Errno::AGAIN | Errno::INTR) => None,
             // Closed between two requests: the next one has a connection of its own.
             Ok(0) | Err(_) => {
                 self.state = State::Closed;
