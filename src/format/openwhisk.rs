@@ -16,12 +16,12 @@ use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-/// The longest result, in bytes; of a longer one the beginning is told, as an error.
+/// The longest result, in bytes, where `max_reply` isn't less; of a longer one the beginning is told, as an error.
 const RESULT: usize = 1 << 20;
 /// As much of such a result is shown.
 const SHOWN: usize = 1 << 10;
-/// The longest answer that is read, in bytes: beyond it nothing can be said about it.
-const LONGEST: u64 = 64 << 20;
+/// The longest answer that is read, in bytes: of a longer one nothing is told.
+const LONGEST: u64 = 16 << 20;
 /// Kiln's functions have revisions instead.
 const VERSION: &str = "0.0.1";
 
@@ -35,6 +35,8 @@ pub(super) struct Openwhisk {
     namespace: String,
     /// Whether the answer that is awaited is to `/init`.
     begins: bool,
+    /// The longest result that is taken, in bytes.
+    most: usize,
 }
 
 #[derive(Serialize)]
@@ -101,6 +103,7 @@ impl Wire for Openwhisk {
         let body = [&br#"{"value":"#[..], arguments, b",", about].concat();
         let request = post("/run", body, scratch);
         self.begins = false;
+        self.most = RESULT.min(usize::try_from(call.max_reply).unwrap_or(usize::MAX));
         self.http.awaits(LONGEST);
         Ok(request)
     }
@@ -112,7 +115,7 @@ impl Wire for Openwhisk {
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {
         Ok(match self.http.read(piece)? {
             Progress::Done { answer: Ok(reply), stray } => {
-                let answer = if self.begins { initialised(&reply) } else { ran(reply) };
+                let answer = if self.begins { initialised(&reply) } else { ran(reply, self.most) };
                 // OpenWhisk gives up a container whose code has failed.
                 let stray = stray || answer.is_err();
                 Progress::Done { answer, stray }
@@ -159,13 +162,13 @@ fn initialised(reply: &Reply) -> Result<Reply> {
     }
 }
 
-fn ran(reply: Reply) -> Result<Reply> {
+fn ran(reply: Reply, most: usize) -> Result<Reply> {
     const INVALID: &str = "The action did not produce a valid JSON or JSON Array response";
     let length = reply.body.len();
-    if length > RESULT {
+    if length > most {
         let shown = String::from_utf8_lossy(reply.body.get(..SHOWN).unwrap_or_default()).into_owned();
         return Err(Error::failed(format!(
-            "The action produced a response that exceeded the allowed length: {length} > {RESULT} bytes. \
+            "The action produced a response that exceeded the allowed length: {length} > {most} bytes. \
              The truncated response was: {shown}"
         )));
     }
