@@ -1,6 +1,6 @@
 //! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
 
-use crate::function::Function;
+use crate::function::{Format, Function};
 use crate::invocation::InvocationId;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Longer lines are cut into pieces of this many bytes.
 const LINE: usize = 8 << 10;
+/// What an OpenWhisk action's runtime ends each stream of a run's log with.
+const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Lines that are kept to be shown with an error.
 const TAIL: usize = 32;
 
@@ -23,13 +25,18 @@ struct State {
     partial: Vec<u8>,
     tail: VecDeque<String>,
     written: u64,
+    /// Sentinels that have come since a request began.
+    ends: u32,
 }
 
 impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
         let (partial, tail) = (Vec::new(), VecDeque::new());
-        Self { memory, state: Mutex::new(State { function, serving: None, partial, tail, written: 0 }) }
+        Self {
+            memory,
+            state: Mutex::new(State { function, serving: None, partial, tail, written: 0, ends: 0 }),
+        }
     }
 
     /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
@@ -46,7 +53,7 @@ impl Logs {
     pub fn serve(&self, id: InvocationId) {
         let mut state = self.state.lock();
         state.serving = Some(id);
-        state.written = 0;
+        (state.written, state.ends) = (0, 0);
         state.tail.clear();
     }
 
@@ -82,9 +89,24 @@ impl Logs {
         state.tail.iter().cloned().collect()
     }
 
+    /// How many of a request's streams have said that they are whole, and how many bytes have come since it began.
+    pub fn ends(&self) -> (u32, u64) {
+        let state = self.state.lock();
+        (state.ends, state.written)
+    }
+
     fn line(&self, state: &mut State) {
-        let line = String::from_utf8_lossy(&state.partial).into_owned();
+        let mut line = String::from_utf8_lossy(&state.partial).into_owned();
         state.partial.clear();
+        if state.function.format == Format::Openwhisk
+            && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
+        {
+            state.ends = state.ends.saturating_add(1);
+            line.truncate(text.len());
+            if line.is_empty() {
+                return;
+            }
+        }
         tracing::info!(
             target: "kiln::function",
             function = %state.function.name,
@@ -138,6 +160,21 @@ mod tests {
         logs.serve(InvocationId::new());
         logs.write(b"abcd\n");
         assert_eq!(logs.tail(), ["abc", "(stderr beyond 3 bytes is dropped)"], "its own limit holds");
+    }
+
+    #[test]
+    fn a_sentinel_ends_a_stream_and_is_no_line() {
+        let mut function = Function::image("a", "a").format(Format::Openwhisk);
+        function.limits.max_logs = 1 << 20;
+        let logs = Logs::new(Arc::new(function), 1);
+        logs.serve(InvocationId::new());
+        logs.write(format!("out\n{SENTINEL}\nno newline{SENTINEL}\r\n").as_bytes());
+        assert_eq!((logs.tail(), logs.ends().0), (vec!["out".to_owned(), "no newline".to_owned()], 2));
+        logs.serve(InvocationId::new());
+        assert_eq!(logs.ends(), (0, 0));
+        let plain = self::logs(1 << 20);
+        plain.write(format!("{SENTINEL}\n").as_bytes());
+        assert_eq!((plain.tail(), plain.ends().0), (vec![SENTINEL.to_owned()], 0), "other formats have none");
     }
 
     #[test]

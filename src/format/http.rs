@@ -134,6 +134,11 @@ impl Wire for Http {
 }
 
 impl Http {
+    /// Makes ready for a reply, whole and of so many bytes at most, to a request that another format has written.
+    pub(super) fn awaits(&mut self, limit: u64) {
+        (self.limit, self.parts_above, self.to_head) = (limit, usize::MAX, false);
+    }
+
     /// Bytes of the body that have come.
     fn have(&self) -> usize {
         self.passed + self.body.len()

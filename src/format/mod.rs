@@ -33,6 +33,7 @@ mod http;
 mod init;
 mod json;
 mod oneshot;
+mod openwhisk;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ use crate::error::{Error, Result};
 use crate::function::Format;
 use crate::invocation::{Address, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// One request, as a format sees it.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +97,12 @@ pub enum Rest {
     Unknown,
 }
 
-/// Whether a format can begin to write a request before its body is there: `json` can't, and `http` and `frame` only
+/// Whether a format can begin to write a request before its body is there: `json` and `openwhisk` can't, and `http` and `frame` only
 /// where the body's length is known. Both write it in front; functions in the wild read no chunks.
 pub const fn can_begin(format: Format, rest: Rest) -> bool {
     match (format, rest) {
         (_, Rest::Nothing) | (Format::Default, _) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
-        (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json, _) => false,
+        (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json | Format::Openwhisk, _) => false,
     }
 }
 
@@ -208,6 +209,7 @@ impl Session {
             Format::Http => Box::<http::Http>::default(),
             Format::Json => Box::<json::Json>::default(),
             Format::Frame => Box::<frame::Frame>::default(),
+            Format::Openwhisk => Box::<openwhisk::Openwhisk>::default(),
         };
         Self { format, wire, busy: false, writing: false, poison: None, scratch: BytesMut::new() }
     }
@@ -217,6 +219,14 @@ impl Session {
         let mut session = Self::new(format);
         session.wire.is_loaded();
         session
+    }
+
+    /// How long a guest may go on after its reply before it is given up: an action's log may end later.
+    pub fn grace(&self) -> Duration {
+        match self.format {
+            Format::Openwhisk => Duration::from_secs(10),
+            Format::Default | Format::Http | Format::Json | Format::Frame => Duration::from_millis(100),
+        }
     }
 
     /// Whether the guest may still say that it has initialised: `frame`, until its `ready` frame or its first reply.

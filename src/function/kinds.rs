@@ -46,11 +46,16 @@ pub enum Format {
     Json,
     /// Length-prefixed frames, one process for many requests.
     Frame,
+    /// OpenWhisk's container contract: HTTP/1.1 to a server in the sandbox, `/init` once and `/run` for each request.
+    Openwhisk,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];
+    pub const ALL: [Self; 5] = [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk];
+
+    /// Those that are spoken on stdin and stdout, and so by modules and images alike.
+    pub const STDIO: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];
 
     /// Its name in manifests and logs.
     pub const fn as_str(self) -> &'static str {
@@ -59,7 +64,21 @@ impl Format {
             Self::Http => "http",
             Self::Json => "json",
             Self::Frame => "frame",
+            Self::Openwhisk => "openwhisk",
         }
+    }
+
+    /// Where in its sandbox a guest listens, if it is spoken to as a server is: its stdout is then log, as its stderr.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Openwhisk => Some(8080),
+            Self::Default | Self::Http | Self::Json | Self::Frame => None,
+        }
+    }
+
+    /// Whether each sandbox is to be told once which function it is, whatever code it has already.
+    pub const fn initialises(self) -> bool {
+        matches!(self, Self::Openwhisk)
     }
 
     /// Whether one process serves many requests (`SEEDS.md I1`).
@@ -69,7 +88,7 @@ impl Format {
 
     /// Whether a runtime's sandbox can be given a function's source in it.
     pub const fn carries_source(self) -> bool {
-        matches!(self, Self::Frame)
+        matches!(self, Self::Frame | Self::Openwhisk)
     }
 }
 

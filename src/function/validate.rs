@@ -23,6 +23,12 @@ impl Function {
             }
             Some(_) => {}
         }
+        if self.format.port().is_some() && self.backend() == Some(BackendKind::Wasm) {
+            return Err(Error::invalid(format!(
+                "format `{}` is spoken to a server, which modules have none of: give `image`, or another format",
+                self.format
+            )));
+        }
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [

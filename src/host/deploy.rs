@@ -6,6 +6,7 @@ use super::state::State;
 use super::{Host, PAUSE_AFTER, Shared};
 use crate::backend::Program;
 use crate::error::{Error, Result};
+use crate::format::Init;
 use crate::function::{BackendKind, Function};
 use crate::pool::{FunctionSpec, Kind, Time};
 use crate::revision::Revision;
@@ -54,6 +55,17 @@ impl New {
     }
 }
 
+/// What an image that has its code already is told of the function that it is.
+fn own(function: &Function) -> Arc<Init> {
+    Arc::new(Init {
+        namespace: function.namespace.clone(),
+        name: function.name.clone(),
+        main: "main".into(),
+        env: function.env.clone().into_iter().collect(),
+        ..Init::default()
+    })
+}
+
 impl Host {
     /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one
     /// is left alone. `InvalidInput` where it can't be, with its name in front.
@@ -73,14 +85,21 @@ impl Host {
             Some(source) => {
                 let Settled { function, base, init } = shared.settle(function, source).await?;
                 let (program, backend) = (base.program.clone(), base.backend);
-                (Arc::new(function), program, backend, base.memory, Some((base.kind, Load::Source(init))))
+                (
+                    Arc::new(function),
+                    program,
+                    backend,
+                    base.memory,
+                    Some((Some(base.kind), Load::Source(init))),
+                )
             }
             None => {
                 let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
                 let function = Arc::new(function);
                 let program = shared.backend(backend)?.prepare(function.clone()).await?;
                 let memory = program.memory();
-                (function, program, backend, memory, None)
+                let own = function.format.initialises().then(|| (None, Load::Source(own(&function))));
+                (function, program, backend, memory, own)
             }
         };
         let revision = function.revision(program.code());
@@ -101,7 +120,7 @@ impl Host {
         } else {
             function.prewarm
         };
-        let (kind, load) = stem.map_or((None, Load::Own), |(kind, load)| (Some(kind), load));
+        let (kind, load) = stem.unwrap_or((None, Load::Own));
         let new = New { function, revision, backend, program, memory, kind, load, prewarm };
         let mut installed = None;
         shared.event(|state, now| installed = Some(new.install(shared, state, now)));

@@ -172,16 +172,19 @@ async fn last(
 /// Lets the sandbox come to rest after a reply, and says whether it did so in order. That is no longer the request's time.
 pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
     // Its caller has the reply already: a sandbox that goes on working doesn't hold it up, it is replaced.
-    const GRACE: Duration = Duration::from_millis(100);
+    let grace = session.grace();
     let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
     let mut at_rest = std::pin::pin!(at_rest);
     let first = poll_fn(|cx| Poll::Ready(at_rest.as_mut().poll(cx))).await;
-    let came = first.is_ready() || Box::pin(tokio::time::timeout(GRACE, at_rest)).await.is_ok();
+    let came = first.is_ready() || Box::pin(tokio::time::timeout(grace, at_rest)).await.is_ok();
     came && is_fit(sandbox, session)
 }
 
 /// Stdout has ended: the whole of a one-shot function's reply if it succeeded, a failure otherwise.
 async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
+    if format.port().is_some() {
+        return Verdict::poisoned(Err(hung_up(sandbox, session).await));
+    }
     let exit = last_words(sandbox).await;
     let answer = match (exit, format.is_streaming()) {
         (Exit::Code(0), false) => session.end().map_err(|broken| Error::failed(broken.to_string())),
@@ -192,6 +195,19 @@ async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format)
         (exit, _) => Err(exit.into_error()),
     };
     Verdict::poisoned(answer)
+}
+
+/// A server has closed its connection: it may live on, so its end is waited for only as long as one takes.
+async fn hung_up(sandbox: &mut dyn Sandbox, session: &mut Session) -> Error {
+    const ENDING: Duration = Duration::from_secs(1);
+    let why = session.end().err().map_or_else(String::new, |Broken(why)| why);
+    match tokio::time::timeout(ENDING, sandbox.exit()).await {
+        Ok(exit @ Exit::OutOfMemory) => {
+            exit.into_error().context("The action exhausted its memory and was aborted.")
+        }
+        Ok(exit) => exit.into_error().context(why),
+        Err(_) => Error::failed(why),
+    }
 }
 
 /// The transport failed: what the sandbox died of, if it did, says more than the transport's error.

@@ -180,7 +180,10 @@ fn a_value_of_the_wrong_type() {
         assert!(found.starts_with("2:"), "{found}");
     }
     for (line, fault) in [
-        ("format = \"jsn\"", "`format` is \"jsn\": give \"default\", \"http\", \"json\" or \"frame\""),
+        (
+            "format = \"jsn\"",
+            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\" or \"openwhisk\"",
+        ),
         ("backend = \"podman\"", "`backend` is \"podman\": give \"wasm\" or \"docker\""),
         ("pull = true", "`pull` is true: give \"never\", \"if-missing\" or \"always\""),
         ("args = \"-v\"", "`args` is \"-v\": give a list of strings, as [\"a\", \"b\"]"),

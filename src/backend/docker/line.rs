@@ -6,15 +6,18 @@
 use super::wire::{self, Ended, Said};
 use crate::backend::Logs;
 use parking_lot::Mutex;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, recv, sendmsg};
-use std::io::{self, IoSlice};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, Shutdown, recvmsg, sendmsg,
+};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::io::Interest;
-use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 /// Bytes of stderr that are taken at once.
@@ -25,10 +28,21 @@ const TURNS: usize = 32;
 /// The connection, and what came over it.
 pub(super) struct Line {
     stream: UnixStream,
-    unread: Mutex<Vec<u8>>,
+    unread: Mutex<Unread>,
     news: watch::Sender<News>,
     logs: Arc<Logs>,
     stderr: OnceLock<Receiver>,
+}
+
+/// What has come and isn't known yet.
+#[derive(Debug, Default)]
+struct Unread {
+    bytes: Vec<u8>,
+    /// The last descriptor that came.
+    beside: Option<OwnedFd>,
+    /// Whether a connection has been asked for, and what came of it: the descriptor, or why there is none.
+    asked: bool,
+    answer: Option<Result<OwnedFd, i32>>,
 }
 
 /// What has been heard.
@@ -37,6 +51,8 @@ struct News {
     started: Option<Result<(), i32>>,
     end: Option<End>,
     silent: bool,
+    /// Connections that were asked for and answered.
+    answers: u64,
 }
 
 /// How a container ended, as far as its line tells.
@@ -64,10 +80,35 @@ impl Line {
             return Err(io::Error::other("it runs already"));
         }
         let message = wire::run(env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.say(&message, &ends).await
+    }
+
+    /// Asks for a connection to a server in the container: `Err(Some(errno))` if there is none to be had,
+    /// `Err(None)` if nothing more will be heard.
+    pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, Option<i32>> {
+        let before = self.news.borrow().answers;
+        self.unread.lock().asked = true;
+        self.say(&wire::connect(port), &[]).await.map_err(|_| None)?;
+        let answered = |news: &News| match (news.answers > before, news.end) {
+            (true, _) => Some(true),
+            (false, Some(_)) => Some(false),
+            (false, None) => None,
+        };
+        let answer = if self.until(answered).await { self.unread.lock().answer.take() } else { None };
+        let fd = answer.ok_or(None)?.map_err(Some)?;
+        // What isn't a socket of this kind can't be made one: whoever is at the other end may send anything.
+        let is_stream = rustix::net::sockopt::socket_type(&fd) == Ok(rustix::net::SocketType::STREAM);
+        let stream = std::net::TcpStream::from(fd);
+        let ready = is_stream.then_some(()).and_then(|()| stream.set_nonblocking(true).ok());
+        ready.and_then(|()| TcpStream::from_std(stream).ok()).ok_or(None)
+    }
+
+    /// Sends a message, and descriptors with its first byte.
+    async fn say(&self, message: &[u8], ends: &[OwnedFd]) -> io::Result<()> {
         let mut sent = 0;
         while let Some(rest) = message.get(sent..).filter(|rest| !rest.is_empty()) {
             self.stream.writable().await?;
-            let beside = if sent == 0 { ends.each_ref().map(AsFd::as_fd).to_vec() } else { vec![] };
+            let beside: Vec<_> = if sent == 0 { ends.iter().map(AsFd::as_fd).collect() } else { vec![] };
             match self.stream.try_io(Interest::WRITABLE, || send(&self.stream, rest, &beside)) {
                 Ok(count) => sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -97,7 +138,7 @@ impl Line {
     /// How it has ended, if it has, without waiting.
     pub(super) fn end_so_far(&self) -> Option<End> {
         // The kernel itself is asked: the runtime may not have had the time to hear of an end from it.
-        self.listen(|unread| Ok(recv(&self.stream, unread, RecvFlags::DONTWAIT)?.0));
+        self.listen(|piece, beside| receive(&self.stream, piece, beside));
         self.news.borrow().end
     }
 
@@ -127,7 +168,9 @@ impl Line {
     async fn until<T>(&self, found: impl Fn(&News) -> Option<T>) -> T {
         let mut changes = self.news.subscribe();
         loop {
-            self.listen(|unread| self.stream.try_read(unread));
+            self.listen(|piece, beside| {
+                self.stream.try_io(Interest::READABLE, || receive(&self.stream, piece, beside))
+            });
             let news = *changes.borrow_and_update();
             if let Some(found) = found(&news) {
                 return found;
@@ -156,18 +199,18 @@ impl Line {
     }
 
     /// Hears what has come, by a read that doesn't wait.
-    fn listen(&self, read: impl Fn(&mut [u8]) -> io::Result<usize>) {
+    fn listen(&self, read: impl Fn(&mut [u8], &mut Option<OwnedFd>) -> io::Result<usize>) {
         let mut piece = [0; 64];
         let mut unread = self.unread.lock();
         while self.news.borrow().end.is_none() {
-            let said = match Said::parse(&unread) {
+            let said = match Said::parse(&unread.bytes) {
                 Ok(Some((said, length))) => {
-                    unread.drain(..length);
+                    unread.bytes.drain(..length);
                     Some(said)
                 }
-                Ok(None) => match read(&mut piece) {
+                Ok(None) => match read(&mut piece, &mut unread.beside) {
                     Ok(count @ 1..) => {
-                        unread.extend_from_slice(piece.get(..count).unwrap_or_default());
+                        unread.bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
                         continue;
                     }
                     Ok(0) => None,
@@ -177,12 +220,23 @@ impl Line {
                 // Nothing can be made of what follows nonsense.
                 Err(_) => None,
             };
+            if let Some(said @ (Said::Connected | Said::Refused(_))) = said
+                && std::mem::take(&mut unread.asked)
+            {
+                let beside = unread.beside.take();
+                unread.answer = match (said, beside) {
+                    (Said::Refused(errno), _) => Some(Err(errno)),
+                    (_, beside) => beside.map(Ok),
+                };
+                self.news.send_modify(|news| news.answers += 1);
+                continue;
+            }
             // Each thing is said once: whatever has the line's other end, it can't keep its host listening.
             self.news.send_modify(|news| match (said, news.started) {
                 (Some(Said::Started), None) => news.started = Some(Ok(())),
                 (Some(Said::Failed(errno)), None) => news.started = Some(Err(errno)),
                 (Some(Said::Ended(ended)), _) => news.end = Some(End::Told(ended)),
-                (Some(Said::Started | Said::Failed(_)), Some(_)) | (None, _) => news.end = Some(End::Untold),
+                _ => news.end = Some(End::Untold),
             });
         }
     }
@@ -217,6 +271,22 @@ impl Line {
             }
         }
     }
+}
+
+/// Reads without waiting, and keeps the last descriptor that came.
+fn receive(from: &UnixStream, piece: &mut [u8], kept: &mut Option<OwnedFd>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let read = recvmsg(from, &mut [IoSliceMut::new(piece)], &mut beside, flags)?.bytes;
+    let came = beside.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => fds.last(),
+        _ => None,
+    });
+    if let Some(last) = came.last() {
+        *kept = Some(last);
+    }
+    Ok(read)
 }
 
 fn send(to: &UnixStream, bytes: &[u8], beside: &[BorrowedFd<'_>]) -> io::Result<usize> {

@@ -32,6 +32,7 @@ mod program;
 mod queue;
 mod reap;
 mod sandbox;
+mod served;
 mod start;
 mod ways;
 #[path = "init/wire.rs"]

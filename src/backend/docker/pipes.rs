@@ -35,6 +35,10 @@ const AT_ONCE: usize = 8;
 pub(super) struct Pipes {
     line: Arc<Line>,
     command: Vec<String>,
+    /// Whether its stdout is log, as its stderr.
+    one_log: bool,
+    /// Whether the line is somebody else's by now.
+    forgotten: bool,
     stdin: Stdin,
     stdout: Option<Receiver>,
     buffer: BytesMut,
@@ -96,6 +100,8 @@ impl Pipes {
         Self {
             line,
             command,
+            one_log: false,
+            forgotten: false,
             stdin: Stdin::default(),
             stdout: None,
             buffer: BytesMut::new(),
@@ -111,9 +117,23 @@ impl Pipes {
         &self.line
     }
 
+    /// The program's stdin will be empty, and its stdout go where its stderr goes.
+    pub(super) fn one_log(&mut self) {
+        self.one_log = true;
+    }
+
+    /// Goes without hanging up.
+    pub(super) fn forget(mut self) {
+        self.forgotten = true;
+    }
+
     /// Has the program run with more environment. Returns when it does.
     pub(super) async fn run(&mut self, env: &[(String, String)]) -> Result<(), NotRun> {
-        let Made { stdin, stdout, stderr, programs } = make().map_err(NotRun::Pipes)?;
+        let Made { stdin, stdout, stderr, mut programs } = make().map_err(NotRun::Pipes)?;
+        if self.one_log {
+            let [_, out, log] = &mut programs;
+            *out = log.try_clone().map_err(NotRun::Pipes)?;
+        }
         match self.line.run(env, programs, stderr).await {
             // One that is gone can't be told: how it went is heard below.
             Err(error) if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
@@ -228,7 +248,9 @@ impl Stdin {
 impl Drop for Pipes {
     /// Whoever waits beside it for its end has the line, too.
     fn drop(&mut self) {
-        self.line.hang_up();
+        if !self.forgotten {
+            self.line.hang_up();
+        }
     }
 }
 

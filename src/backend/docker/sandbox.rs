@@ -7,6 +7,7 @@ use super::network::Network;
 use super::pipes::{NotRun, Pipes};
 use super::program::Declared;
 use super::reap::Container;
+use super::served::{Served, unserved};
 use super::start::{Link, Running, too_slow};
 use super::wire::{Ended, How};
 use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
@@ -39,6 +40,7 @@ pub(super) struct Contained {
 enum Channel {
     Attach(Attach),
     Pipes(Pipes),
+    Served(Served),
 }
 
 impl Contained {
@@ -51,14 +53,24 @@ impl Contained {
     /// Starts the container, and a streaming function's program in it. After an error nothing is left.
     pub(super) async fn start(&mut self) -> Result<Phases> {
         let began = Instant::now();
-        let streams = self.declared.function.format.is_streaming();
+        let format = self.declared.function.format;
+        let streams = format.is_streaming();
+        if format.port().is_some() && self.declared.shared().ways.is_attach() {
+            return Err(unserved(format));
+        }
         let running = self.declared.run(&self.spec, streams.then_some(&[])).await?;
         let Some(running) = running else {
             return Ok(Phases { create: began.elapsed(), ..Phases::default() });
         };
         let mut phases = self.take(running);
-        if streams && let Channel::Pipes(_) = self.channel {
-            match self.run(&[]).await {
+        if streams {
+            let run = match (&self.channel, format.port()) {
+                (Channel::Pipes(_), None) => self.run(&[]).await,
+                (Channel::Pipes(_), Some(port)) => self.serve(port).await,
+                (Channel::Attach(_), Some(_)) => Err(unserved(format)),
+                (Channel::Attach(_) | Channel::Served(_), _) => Ok(Phases::default()),
+            };
+            match run {
                 Ok(ran) => phases.start += ran.start,
                 Err(error) => {
                     let removal = self.container.take().map(Container::remove);
@@ -78,7 +90,7 @@ impl Contained {
         (self.network, self.left) = (running.network, running.left);
         match (running.link, &mut self.channel) {
             (Link::Attached(link), Channel::Attach(attach)) => attach.connect(link),
-            (Link::Attached(_), Channel::Pipes(_)) => {}
+            (Link::Attached(_), Channel::Pipes(_) | Channel::Served(_)) => {}
             (Link::Connected(stream, command), channel) => {
                 let line = Arc::new(Line::new(stream, self.spec.logs.clone()));
                 *channel = Channel::Pipes(Pipes::new(line, command));
@@ -101,6 +113,34 @@ impl Contained {
                 Err(Error::unavailable(format!("can't give a container its stdio: {error}")))
             }
             Err(_) => Err(too_slow(self.declared.function.limits.start_timeout)),
+        }
+    }
+
+    /// Has kiln-init run the program, and waits until the server that it is listens.
+    async fn serve(&mut self, port: u16) -> Result<Phases> {
+        let Channel::Pipes(pipes) = &mut self.channel else {
+            return Err(Error::internal("a container without kiln-init is told to serve"));
+        };
+        pipes.one_log();
+        let (line, logs) = (pipes.line().clone(), self.spec.logs.clone());
+        let ran = self.run(&[]).await?;
+        let began = Instant::now();
+        match timeout(self.left.saturating_sub(ran.start), Served::new(line, logs, port)).await {
+            Ok(Some(served)) => {
+                // The pipes hang up as they go: nothing may be heard of that.
+                if let Channel::Pipes(pipes) = std::mem::replace(&mut self.channel, Channel::Served(served)) {
+                    pipes.forget();
+                }
+                Ok(Phases { init: began.elapsed(), ..ran })
+            }
+            Ok(None) => {
+                let exit = self.exit().await;
+                Err(exit.into_error().context(format_args!("its server on port {port} never listened")))
+            }
+            Err(_) => {
+                let limit = self.declared.function.limits.start_timeout;
+                Err(too_slow(limit).context(format_args!("its server on port {port} doesn't listen")))
+            }
         }
     }
 
@@ -131,6 +171,10 @@ impl Contained {
                 None => Exit::Killed,
                 Some(end) => told(end, exit::so_far(engine, container.id())).await,
             },
+            Channel::Served(served) => match served.line().end_so_far() {
+                None => Exit::Killed,
+                Some(end) => told(end, exit::so_far(engine, container.id())).await,
+            },
         }
     }
 }
@@ -154,6 +198,7 @@ impl Sandbox for Contained {
         match &mut self.channel {
             Channel::Attach(attach) => attach,
             Channel::Pipes(pipes) => pipes,
+            Channel::Served(served) => served,
         }
     }
 
@@ -196,6 +241,7 @@ impl Sandbox for Contained {
         let exit = match &self.channel {
             Channel::Attach(_) => engines.await,
             Channel::Pipes(pipes) => told(pipes.line().end().await, engines).await,
+            Channel::Served(served) => told(served.line().end().await, engines).await,
         };
         self.exit.insert(exit).clone()
     }
@@ -210,13 +256,16 @@ impl Sandbox for Contained {
             || match &mut self.channel {
                 Channel::Attach(attach) => attach.has_ended(),
                 Channel::Pipes(pipes) => pipes.has_ended(),
+                Channel::Served(served) => served.has_ended(),
             }
     }
 
     fn ended(&self) -> Option<BoxFuture> {
         let id = self.container.as_ref()?.id().to_owned();
-        if let Channel::Pipes(pipes) = &self.channel {
-            return Some(Box::pin(pipes.line().clone().over()));
+        match &self.channel {
+            Channel::Pipes(pipes) => return Some(Box::pin(pipes.line().clone().over())),
+            Channel::Served(served) => return Some(Box::pin(served.line().clone().over())),
+            Channel::Attach(_) => {}
         }
         let engine = self.declared.engine().clone();
         // An engine that went away took the attached connection with it: the sandbox is of no use either way.
@@ -235,6 +284,7 @@ impl Sandbox for Contained {
         match &mut self.channel {
             Channel::Attach(attach) => attach.disconnect(),
             Channel::Pipes(pipes) => pipes.line().hang_up(),
+            Channel::Served(served) => served.line().hang_up(),
         }
         container.remove().await;
         if let Some(network) = self.network.take() {

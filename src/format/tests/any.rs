@@ -137,7 +137,7 @@ fn e2_idle_bytes_are_never_the_reply_to_a_request_written_since() {
 
 #[test]
 fn a_request_waits_for_the_last_ones_reply() {
-    for format in Format::ALL {
+    for format in Format::STDIO {
         let error = begun(format).encode(&call()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal, "{format}");
     }
@@ -200,7 +200,9 @@ proptest! {
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20),
     ) {
         let mut session = Session::new(format);
-        session.encode(&Call { max_reply: 1000, ..call() }).unwrap();
+        // The one format that reads what it is given to write.
+        let body = if format == Format::Openwhisk { Bytes::from_static(b"{}") } else { call().body.clone() };
+        session.encode(&Call { max_reply: 1000, body: &body, ..call() }).unwrap();
         let all = std::iter::once(Bytes::from_static(start)).chain(pieces.into_iter().map(Bytes::from));
         if let Verdict::Answer(Ok(reply), _) = feed(&mut session, all) {
             prop_assert!(reply.body.len() <= 1000);

@@ -5,6 +5,7 @@ mod frame;
 mod http;
 mod init;
 mod json;
+mod openwhisk;
 mod parts;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};

@@ -5,15 +5,19 @@ use crate::wire::{self, Ended, How, Said};
 use crate::{broken, next, sys};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, exit};
+use std::time::Duration;
 
 /// What a shell exits with where a program isn't there, and where it can't be run.
 const NOT_FOUND: i32 = 127;
 const NOT_RUN: i32 = 126;
 const ENOENT: i32 = 2;
 const EINVAL: i32 = 22;
+/// How long a server whose line of callers is full may take, during which nothing else is done here.
+const CONNECTING: Duration = Duration::from_millis(200);
 
 /// Connects, waits for the word, and is the program's parent until it ends.
 pub(crate) fn run(program: OsString, args: Vec<OsString>) -> ! {
@@ -36,11 +40,14 @@ pub(crate) fn run(program: OsString, args: Vec<OsString>) -> ! {
         if spoken {
             match &running {
                 None => running = Some(Running::start(&mut host, &program, &args)),
-                // It has no more to say: it is gone, and nobody will come for what runs here.
-                Some(running) => {
-                    sys::send(sys::SIGKILL, running.pid);
-                    exit(128 + sys::SIGKILL);
-                }
+                Some(running) => match wire::read_connect(&mut host) {
+                    Ok(Some(port)) => connect_to(&mut host, port),
+                    // It is gone, and nobody will come for what runs here.
+                    Ok(None) | Err(_) => {
+                        sys::send(sys::SIGKILL, running.pid);
+                        exit(128 + sys::SIGKILL);
+                    }
+                },
             }
         }
     }
@@ -51,6 +58,16 @@ pub(crate) fn connect() -> UnixStream {
     let socket = format!("{}/{}", wire::DIR, wire::SOCKET);
     UnixStream::connect(&socket)
         .unwrap_or_else(|error| broken(&format!("can't reach its host at {socket}: {error}")))
+}
+
+/// Gives the host a connection to a server on this container's own loopback, which no host can reach.
+fn connect_to(host: &mut UnixStream, port: u16) {
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let connected = TcpStream::connect_timeout(&server, CONNECTING);
+    match connected.and_then(|stream| sys::send_with(host, &Said::Connected.message(), &stream)) {
+        Ok(()) => {}
+        Err(error) => say(host, Said::Refused(error.raw_os_error().unwrap_or(EINVAL))),
+    }
 }
 
 struct Running {

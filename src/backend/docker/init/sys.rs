@@ -20,6 +20,7 @@ const WNOHANG: c_int = 1;
 const SOL_SOCKET: c_int = 1;
 const SCM_RIGHTS: c_int = 1;
 const PR_SET_DUMPABLE: c_int = 4;
+const MSG_NOSIGNAL: c_int = 0x4000;
 const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
 
 /// glibc's and musl's, on every 64-bit Linux.
@@ -68,6 +69,7 @@ unsafe extern "C" {
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn prctl(what: c_int, to: c_ulong, ...) -> c_int;
     fn recvmsg(fd: c_int, message: *mut MsgHdr, flags: c_int) -> isize;
+    fn sendmsg(fd: c_int, message: *const MsgHdr, flags: c_int) -> isize;
 }
 
 /// Keeps what runs as the same user from this process: from its memory, and from the line to its host among its files.
@@ -156,4 +158,32 @@ pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<(u
     // SAFETY: the kernel has just put these descriptors into this process, for whoever reads this message alone.
     let fds = rights.fds.iter().take(count.min(3)).map(|&fd| unsafe { OwnedFd::from_raw_fd(fd) });
     Ok((read, fds.collect()))
+}
+
+/// Sends a short message whole, with a descriptor beside it.
+pub(crate) fn send_with(socket: &impl AsRawFd, bytes: &[u8], beside: &impl AsRawFd) -> io::Result<()> {
+    let head = std::mem::offset_of!(Rights, fds);
+    let mut iov = IoVec { base: bytes.as_ptr().cast_mut().cast(), len: bytes.len() };
+    let mut rights = Rights {
+        len: head + size_of::<RawFd>(),
+        level: SOL_SOCKET,
+        kind: SCM_RIGHTS,
+        fds: [beside.as_raw_fd(), -1, -1, -1],
+    };
+    let message = MsgHdr {
+        name: std::ptr::null_mut(),
+        namelen: 0,
+        iov: &mut iov,
+        iovlen: 1,
+        control: (&raw mut rights).cast(),
+        // A message's length is padded to the next word.
+        controllen: (head + size_of::<RawFd>()).next_multiple_of(size_of::<usize>()),
+        flags: 0,
+    };
+    // SAFETY: all that `message` points to lives until after the call, is as long as it says and isn't written to.
+    match unsafe { sendmsg(socket.as_raw_fd(), &message, MSG_NOSIGNAL) } {
+        sent if usize::try_from(sent) == Ok(bytes.len()) => Ok(()),
+        sent if sent < 0 => Err(io::Error::last_os_error()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
 }

@@ -6,8 +6,11 @@
 //! ```text
 //!   message     u32 length of kind and payload | u8 kind | payload
 //!   host  ─►    1 run       for each variable: u32 length, name, u32 length, value. With it, as SCM_RIGHTS: stdin, stdout, stderr
+//!               2 connect   u16 port: of a server in the container, on its loopback; once the program runs
 //!   init  ─►    2 started   the program runs
 //!               3 failed    i32 errno: it can't be run
+//!               5 connected to that server. With it, as SCM_RIGHTS: the connection
+//!               6 refused   i32 errno: it can't be connected to
 //!               4 ended     u8 0: code, 1: signal | i32 which | u8 0: no, 1: yes, 2: unknown, whether the kernel killed for lack of memory
 //! ```
 //! The holder of a namespace connects as well, and nothing is said. Either end that hangs up ends the container: kiln-init is process 1 of its container, and what it started goes with it.
@@ -32,6 +35,9 @@ pub(crate) enum Said {
     /// The `errno` of running the program.
     Failed(i32),
     Ended(Ended),
+    Connected,
+    /// The `errno` of connecting.
+    Refused(i32),
 }
 
 /// How the program ended.
@@ -61,12 +67,34 @@ pub(crate) fn run<'a>(env: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<
     message(1, &payload)
 }
 
+/// The message that asks for a connection to a server in the container.
+#[allow(dead_code, reason = "only the host says it")]
+pub(crate) fn connect(port: u16) -> Vec<u8> {
+    message(2, &port.to_le_bytes())
+}
+
+/// The port of a `connect` message; `None` where the host has hung up.
+#[allow(dead_code, reason = "only kiln-init hears it")]
+pub(crate) fn read_connect(from: &mut impl Read) -> io::Result<Option<u16>> {
+    let mut message = [0; 7];
+    match from.read_exact(&mut message) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    match message {
+        [3, 0, 0, 0, 2, low, high] => Ok(Some(u16::from_le_bytes([low, high]))),
+        _ => Err(broken("an unknown message")),
+    }
+}
+
 impl Said {
     #[allow(dead_code, reason = "only kiln-init says it")]
     pub(crate) fn message(self) -> Vec<u8> {
         match self {
             Self::Started => message(2, &[]),
             Self::Failed(errno) => message(3, &errno.to_le_bytes()),
+            Self::Connected => message(5, &[]),
+            Self::Refused(errno) => message(6, &errno.to_le_bytes()),
             Self::Ended(Ended { how, out_of_memory }) => {
                 let (kind, which) = match how {
                     How::Code(code) => (0, code),
@@ -91,6 +119,8 @@ impl Said {
         let said = match *message {
             [2] => Self::Started,
             [3, a, b, c, d] => Self::Failed(i32::from_le_bytes([a, b, c, d])),
+            [5] => Self::Connected,
+            [6, a, b, c, d] => Self::Refused(i32::from_le_bytes([a, b, c, d])),
             [4, kind @ 0..=1, a, b, c, d, oom @ 0..=2] => {
                 let which = i32::from_le_bytes([a, b, c, d]);
                 let how = if kind == 0 { How::Code(which) } else { How::Signal(which) };
@@ -155,6 +185,8 @@ mod tests {
         for said in [
             Said::Started,
             Said::Failed(2),
+            Said::Connected,
+            Said::Refused(111),
             ended(How::Code(-1), Some(false)),
             ended(How::Signal(9), Some(true)),
             ended(How::Code(0), None),
@@ -182,6 +214,13 @@ mod tests {
             );
         }
         assert_eq!(read_run(&run([]), &mut io::empty()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_port_arrives_and_a_host_that_hangs_up_is_told_from_one_that_raves() {
+        assert_eq!(read_connect(&mut &connect(8080)[..]).unwrap(), Some(8080));
+        assert_eq!(read_connect(&mut io::empty()).unwrap(), None);
+        assert!(read_connect(&mut &[3, 0, 0, 0, 9, 1, 1][..]).is_err());
     }
 
     #[test]

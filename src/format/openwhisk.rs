@@ -1,0 +1,193 @@
+//! `openwhisk`: OpenWhisk's container contract. `POST /init` tells a sandbox once which action it is, `POST /run` is a
+//! request, both HTTP/1.1 over one connection to a server in the sandbox.
+//!
+//! A request's body is the action's arguments, a JSON object or nothing; its reply is the JSON object or array that the
+//! action gave. One that has the key `error` is a reply, too: what that means is its caller's matter. Everything else is
+//! the function's failure, in OpenWhisk's own words, and costs the sandbox as it does there.
+
+use super::http::Http;
+use super::text::{excerpt, put};
+use super::{Broken, Call, Encoded, Init, Progress, Wire};
+use crate::error::{Error, Result};
+use crate::invocation::Reply;
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+/// The longest result, in bytes, where `max_reply` isn't less; of a longer one the beginning is told, as an error.
+const RESULT: usize = 1 << 20;
+/// As much of such a result is shown.
+const SHOWN: usize = 1 << 10;
+/// The longest answer that is read, in bytes: of a longer one nothing is told.
+const LONGEST: u64 = 16 << 20;
+/// Kiln's functions have revisions instead.
+const VERSION: &str = "0.0.1";
+
+const NO_INIT: &str = "The action did not initialize and exited unexpectedly.";
+const NO_RUN: &str = "The action did not produce a valid response and exited unexpectedly.";
+
+/// The reader's side.
+#[derive(Debug, Default)]
+pub(super) struct Openwhisk {
+    http: Http,
+    namespace: String,
+    /// Whether the answer that is awaited is to `/init`.
+    begins: bool,
+    /// The longest result that is taken, in bytes.
+    most: usize,
+}
+
+#[derive(Serialize)]
+struct InitBody<'a> {
+    value: InitValue<'a>,
+}
+
+#[derive(Serialize)]
+struct InitValue<'a> {
+    name: &'a str,
+    main: &'a str,
+    code: &'a str,
+    binary: bool,
+    env: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct RunBody<'a> {
+    namespace: &'a str,
+    action_name: String,
+    action_version: &'a str,
+    activation_id: String,
+    transaction_id: String,
+    deadline: String,
+}
+
+impl Wire for Openwhisk {
+    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+        let code = std::str::from_utf8(&init.code)
+            .map_err(|_| Error::invalid("the code isn't text, and `openwhisk` carries nothing else yet"))?;
+        let action = action(&init.namespace, &init.name);
+        let mut env: BTreeMap<&str, &str> =
+            init.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        env.insert("__OW_NAMESPACE", &init.namespace);
+        env.insert("__OW_ACTION_NAME", &action);
+        env.insert("__OW_ACTION_VERSION", VERSION);
+        let value = InitValue { name: &init.name, main: &init.main, code, binary: false, env };
+        let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
+        self.namespace.clone_from(&init.namespace);
+        self.begins = true;
+        self.http.awaits(LONGEST);
+        Ok(request)
+    }
+
+    fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
+        let arguments: &[u8] = if call.body.is_empty() { b"{}" } else { call.body };
+        if !begins_with(arguments, b"{") {
+            return Err(Error::invalid(format!(
+                "the body isn't a JSON object, which an action's arguments are: it begins {}",
+                excerpt(arguments)
+            )));
+        }
+        let deadline = call.deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let about = json(&RunBody {
+            namespace: &self.namespace,
+            action_name: action(&self.namespace, call.function),
+            action_version: VERSION,
+            activation_id: call.id.to_string(),
+            transaction_id: call.id.to_string(),
+            deadline: deadline.as_millis().to_string(),
+        })?;
+        // The arguments go as they came, before what is written about them without its first brace.
+        let about = about.get(1..).unwrap_or_default();
+        let body = [&br#"{"value":"#[..], arguments, b",", about].concat();
+        let request = post("/run", body, scratch);
+        self.begins = false;
+        self.most = RESULT.min(usize::try_from(call.max_reply).unwrap_or(usize::MAX));
+        self.http.awaits(LONGEST);
+        Ok(request)
+    }
+
+    fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
+        self.http.idle(bytes)
+    }
+
+    fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {
+        Ok(match self.http.read(piece)? {
+            Progress::Done { answer: Ok(reply), stray } => {
+                let answer = if self.begins { initialised(&reply) } else { ran(reply, self.most) };
+                // OpenWhisk gives up a container whose code has failed.
+                let stray = stray || answer.is_err();
+                Progress::Done { answer, stray }
+            }
+            progress => progress,
+        })
+    }
+
+    fn end(&mut self) -> Result<Reply, Broken> {
+        Err(Broken(if self.begins { NO_INIT } else { NO_RUN }.into()))
+    }
+}
+
+/// An action's name as its code is told it.
+fn action(namespace: &str, name: &str) -> String {
+    format!("/{namespace}/{name}")
+}
+
+fn json(of: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(of).map_err(|error| Error::internal(format!("a request can't be written: {error}")))
+}
+
+/// Whether it is JSON of a kind that begins with one of these.
+fn begins_with(text: &[u8], firsts: &[u8]) -> bool {
+    let first = text.trim_ascii_start().first();
+    first.is_some_and(|first| firsts.contains(first)) && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+fn post(path: &str, body: Vec<u8>, scratch: &mut BytesMut) -> Encoded {
+    put(
+        scratch,
+        format_args!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ),
+    );
+    Encoded { head: scratch.split().freeze(), body: body.into(), ..Encoded::default() }
+}
+
+fn initialised(reply: &Reply) -> Result<Reply> {
+    match reply.status {
+        200 => Ok(Reply::ok(Bytes::new())),
+        _ => Err(failed(&reply.body, "The action failed during initialization")),
+    }
+}
+
+fn ran(reply: Reply, most: usize) -> Result<Reply> {
+    const INVALID: &str = "The action did not produce a valid JSON or JSON Array response";
+    let length = reply.body.len();
+    if length > most {
+        let shown = String::from_utf8_lossy(reply.body.get(..SHOWN).unwrap_or_default()).into_owned();
+        return Err(Error::failed(format!(
+            "The action produced a response that exceeded the allowed length: {length} > {most} bytes. \
+             The truncated response was: {shown}"
+        )));
+    }
+    if reply.status == 200 && begins_with(&reply.body, b"{[") {
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        return Ok(Reply { headers, ..reply });
+    }
+    Err(failed(&reply.body, INVALID))
+}
+
+/// The action's own word for what went wrong, else what OpenWhisk says, with what it was given.
+fn failed(body: &[u8], otherwise: &str) -> Error {
+    #[derive(serde::Deserialize)]
+    struct Own {
+        error: serde_json::Value,
+    }
+    if let Ok(Own { error }) = serde_json::from_slice(body) {
+        return Error::failed(error.as_str().map_or_else(|| error.to_string(), str::to_owned));
+    }
+    let shown = String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body)).into_owned();
+    Error::failed(if shown.is_empty() { format!("{otherwise}.") } else { format!("{otherwise}: {shown}") })
+}
