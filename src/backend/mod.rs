@@ -83,6 +83,18 @@ pub trait Program: Send + Sync + 'static {
     /// Kinds: `Unavailable` (the backend can't now), `FunctionFailed` or `OutOfMemory` (the code can't start),
     /// `TimedOut` (it took longer than the function's `start_timeout`).
     async fn start(&self, spec: StartSpec) -> Result<Started>;
+
+    /// The same runtime with a function's source loaded already: a program of that function's own, whose sandboxes
+    /// serve from their start on. `source` is what stdin would be given for it, in order.
+    ///
+    /// It may take seconds; dropping the future stops it soon. It is never needed: where it fails, a sandbox of the
+    /// runtime is given the source as ever. Kinds: `Unavailable` (it can't be done here), `FunctionFailed` (the code can't be
+    /// loaded, or not so).
+    async fn snapshot(&self, function: Arc<Function>, source: [Bytes; 2]) -> Result<Arc<dyn Program>> {
+        let _ = source;
+        let backend = function.backend().map_or("its", BackendKind::as_str);
+        Err(Error::unavailable(format!("the {backend} backend takes no snapshots")))
+    }
 }
 
 /// What one start needs to know beyond the function.
@@ -130,7 +142,8 @@ pub trait Sandbox: Send {
     /// Bytes that it really holds at rest, to be charged while it is idle: at most its program's `memory()`.
     fn held(&self) -> u64;
 
-    /// Whether it has ended by itself, as far as that can be told without waiting.
+    /// Whether it has ended by itself, as far as that can be told without waiting. An end of its stdout is seen by
+    /// [`Stdio::stray`], which is asked first where there is a stdio.
     fn is_dead(&mut self) -> bool;
 
     /// Completes when an idle sandbox ends by itself, so that its charge is given back at once. A backend whose idle

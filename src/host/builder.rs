@@ -1,12 +1,14 @@
 //! Sets up a host.
 
 use super::registry::Registry;
+use super::runtimes::Runtimes;
 use super::state::State;
 use super::{Host, Shared, memory, timer};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::function::MIB;
 use crate::pool::{Policy, Pool, PoolConfig};
+use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use tokio::sync::{Notify, watch};
 #[must_use]
 pub struct HostBuilder {
     backends: Vec<Arc<dyn Backend>>,
+    runtimes: Vec<Runtime>,
+    snapshots: bool,
     memory: Option<u64>,
     pool: PoolConfig,
     max_wait: Duration,
@@ -28,6 +32,8 @@ impl Default for HostBuilder {
     fn default() -> Self {
         Self {
             backends: Vec::new(),
+            runtimes: Vec::new(),
+            snapshots: true,
             memory: None,
             pool: PoolConfig::default(),
             max_wait: Duration::from_secs(60),
@@ -46,6 +52,19 @@ impl HostBuilder {
     /// A backend; at most one of each kind.
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backends.push(backend);
+        self
+    }
+
+    /// A runtime, which source functions name by its name or one of its kinds. No two may share one.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtimes.push(runtime);
+        self
+    }
+
+    /// Whether snapshots are taken of runtimes that have loaded a source function, where the backend can: from then on its
+    /// sandboxes start with the code loaded. Default yes.
+    pub fn snapshots(mut self, taken: bool) -> Self {
+        self.snapshots = taken;
         self
     }
 
@@ -108,6 +127,23 @@ impl HostBuilder {
                 "the host has two {kind} backends: give at most one of each kind"
             )));
         }
+        for runtime in &self.runtimes {
+            let said = runtime.validate();
+            said.map_err(|error| error.context(format_args!("runtime {:?}", runtime.name)))?;
+        }
+        let names = self.runtimes.iter().flat_map(|runtime| {
+            let kinds = runtime.kinds.iter().filter(|kind| **kind != runtime.name);
+            kinds.chain([&runtime.name])
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            return Err(Error::invalid(format!(
+                "two runtimes are called {name:?}, by their names or kinds: give each its own"
+            )));
+        }
+        let runtimes = Runtimes::new(self.runtimes);
+        let pool = Pool::new(PoolConfig { budget, ..self.pool });
         let (stop, stopping) = watch::channel(false);
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -115,7 +151,9 @@ impl HostBuilder {
             backends: self.backends,
             registry: ArcSwap::from_pointee(Registry::default()),
             deploying: tokio::sync::Mutex::new(()),
-            state: Mutex::new(State::new(Pool::new(PoolConfig { budget, ..self.pool }))),
+            state: Mutex::new(State::new(pool, runtimes.kinds())),
+            runtimes,
+            snapshots: self.snapshots,
             closed: Notify::new(),
             stop,
             stopping,
@@ -127,6 +165,7 @@ impl HostBuilder {
             budget,
         });
         timer::spawn(&shared);
+        shared.prewarm_runtimes();
         Ok(Host { shared })
     }
 }

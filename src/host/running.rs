@@ -4,7 +4,7 @@
 //! E10`).
 
 use super::Shared;
-use super::exchange::{self, is_fit};
+use super::exchange::{self, Step, is_fit};
 use super::flow::Flow;
 use super::invoke::Waiting;
 use super::ongoing::{Answered, Ongoing};
@@ -29,7 +29,8 @@ pub(super) struct Running {
     start: Start,
     pub(super) life: Option<Box<Life>>,
     granted: Time,
-    was_paused: bool,
+    /// Whether it had to be thawed or given its code first.
+    was_delayed: bool,
     /// When the run ended, if that has been seen.
     pub(super) ended: Option<Time>,
 }
@@ -57,7 +58,7 @@ impl Running {
             start,
             life: Some(run.life),
             granted,
-            was_paused: false,
+            was_delayed: false,
             ended: None,
         }
     }
@@ -71,7 +72,7 @@ impl Running {
                 return false;
             }
             life.paused = false;
-            self.was_paused = true;
+            self.was_delayed = true;
         }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
         // another one would fare no better.
@@ -83,6 +84,11 @@ impl Running {
             // It was started ahead and has no stdio yet.
             false => !life.sandbox.is_dead(),
         }
+    }
+
+    /// Whether its sandbox serves its first job right from its start.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_fresh(self.start))
     }
 
     /// The job goes back to the head of the line, the sandbox goes.
@@ -111,6 +117,10 @@ impl Running {
         outcome: &mut Outcome,
     ) -> Result<Answered> {
         let host = self.host.clone();
+        if self.life.as_ref().is_some_and(|life| life.blank) {
+            Box::pin(self.initialise(request.id, outcome)).await?;
+            self.was_delayed = true;
+        }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
         life.logs.serve(request.id);
@@ -153,10 +163,11 @@ impl Running {
         // Only now: after a request that couldn't be written the next one is still the first.
         let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
-            let launch = life.sandbox.launch(std::mem::take(&mut written.env));
+            let env = std::mem::take(&mut written.env);
             // The backend keeps to `start_timeout`, in which waiting for its turn doesn't count; that is bounded here.
             let turn = function.limits.start_timeout.saturating_add(host.max_wait);
-            match within(|| after(turn), &host.stopping, launch).await {
+            let launched = within(|| after(turn), &host.stopping, life.sandbox.launch(env).as_mut()).await;
+            match launched {
                 Ok(Ok(phases)) => {
                     outcome.phases.create += phases.create;
                     outcome.phases.start += phases.start;
@@ -168,7 +179,7 @@ impl Running {
                     return Err(error);
                 }
                 Err(given_up) => {
-                    self.end(given_up).await;
+                    Box::pin(self.end(given_up)).await;
                     let message = format!("the function did not start within {turn:?}");
                     return Err(host.given_up(given_up, message));
                 }
@@ -184,10 +195,10 @@ impl Running {
             // ready has the request's time on top, since it may have begun with it.
             let boot = function.limits.start_timeout.saturating_add(limit);
             let ready = exchange::ready(life.sandbox.as_mut(), &mut life.session, format, &mut flow);
-            came = within(|| after(boot), &host.stopping, ready).await.transpose();
+            came = within(|| after(boot), &host.stopping, Box::pin(ready).as_mut()).await.transpose();
         }
         // The clock is looked at only where it has gone on: a warm call of a module takes less than a microsecond.
-        let is_ready = self.start == Start::Warm && !self.was_paused && function.format.is_streaming();
+        let is_ready = self.start == Start::Warm && !self.was_delayed && function.format.is_streaming();
         let began = if is_ready { self.granted } else { host.now() };
         outcome.timings.start += began.since(self.granted);
         let mut ongoing = Ongoing::new(self, flow, began, limit);
@@ -197,7 +208,10 @@ impl Running {
             None => ongoing.begin().await,
         };
         outcome.timings.run = ongoing.lap().since(began);
-        ongoing.answered(came).await
+        match came {
+            Ok(Step::Begun { reply, length }) => Ok(ongoing.begun(reply, length)),
+            came => ongoing.close(came).await.map(Answered::Whole),
+        }
     }
 
     /// Gives the sandbox back.

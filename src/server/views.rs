@@ -14,6 +14,12 @@ pub struct FunctionView {
     pub name: String,
     /// Its backend.
     pub backend: BackendKind,
+    /// The runtime that loads its source; `None` where it is a module or an image.
+    #[serde(default)]
+    pub runtime: Option<String>,
+    /// Whether its sandboxes start from a snapshot that has loaded its source.
+    #[serde(default)]
+    pub snapshot: bool,
     /// Its format.
     pub format: Format,
     /// The digest of all that decides how it runs.
@@ -43,6 +49,8 @@ impl From<&Deployed> for FunctionView {
             namespace: function.namespace.clone(),
             name: function.name.clone(),
             backend: deployed.backend,
+            runtime: function.code.source.as_ref().map(|source| source.runtime.clone()),
+            snapshot: deployed.snapshot,
             format: function.format,
             revision: deployed.revision.to_string(),
             memory: deployed.memory,

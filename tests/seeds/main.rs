@@ -15,5 +15,7 @@ mod deployments;
 mod ends;
 mod idle;
 mod room;
+mod runtimes;
 mod sandboxes;
+mod snapshots;
 mod support;

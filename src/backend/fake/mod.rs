@@ -1,7 +1,7 @@
 //! A backend in memory, steered by a handle: for tests of whatever drives backends.
 //!
-//! It keeps the whole contract of a [`Backend`], with no thread, process or daemon: its sandboxes run one of two
-//! small guests, `echo` and `faulty`, which read all four formats from in-memory stdin and answer on in-memory
+//! It keeps the whole contract of a [`Backend`], with no thread, process or daemon: its sandboxes run one of three
+//! small guests, `echo`, `faulty` and `runtime`, which read all four formats from in-memory stdin and answer on in-memory
 //! stdout. [`backend`] gives it together with a [`Handle`], by which a test makes starts slow, or hang, or fail,
 //! lets sandboxes die, holds removals, and counts what happened.
 //!
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Which guest runs is said by the image's reference, the module's bytes or its file's name: the one that
-//! contains `faulty` or, failing that, `echo`. What it does is said by the request's path:
+//! contains `runtime`, `faulty` or, failing those, `echo`. What it does is said by the request's path:
 //!
 //! | guest | path | what it does |
 //! | --- | --- | --- |
@@ -47,7 +47,14 @@
 //! | | `/error/<text>` | the function's own error |
 //! | | all others | the reply's body is the request's |
 //!
-//! Both heed `KILN_INIT_LOG=<text>` and `KILN_INIT_MS=<n>` in their environment as they start, and `faulty` also
+//! `runtime` loads a function's source first, and is `echo` then, or `faulty` if a line of it says so. Its other lines are
+//! done while it is loaded: `log <text>`, `sleep <ms>`, `error <text>`, `exit <code>`, `trap`, `silence`, `stray`. Its
+//! requests to `/source`, `/names` and `/id` are answered with what it was told, and `/keep` with the body of the one before;
+//! with a line `count` or `env <name>` all of them are, with `{"count":<requests>}` or `{"<name>":<value or null>}`.
+//!
+//! Of one that is a module and loads, a snapshot can be taken, which takes no time unless it is held.
+//!
+//! All heed `KILN_INIT_LOG=<text>` and `KILN_INIT_MS=<n>` in their environment as they start, and `faulty` also
 //! `KILN_INIT=exit|trap|loop|hog`.
 //!
 //! A fake of kind [`BackendKind::Wasm`] behaves as the wasm backend does: a start has seen the guest to its first
@@ -97,7 +104,7 @@ impl Backend for Fake {
         let code = code(self.kind, &function)?;
         let guest = Guest::of(&code).ok_or_else(|| {
             Error::invalid(format!(
-                "the fake backend has no guest {:?}: give a name that contains `echo` or `faulty`",
+                "the fake backend has no guest {:?}: give a name that contains `echo`, `faulty` or `runtime`",
                 String::from_utf8_lossy(&code)
             ))
         })?;
@@ -114,6 +121,7 @@ impl Backend for Fake {
             function,
             code,
             guest,
+            loaded: None,
             memory,
         }))
     }
@@ -145,6 +153,8 @@ struct FakeProgram {
     function: Arc<Function>,
     code: Bytes,
     guest: Guest,
+    /// What its guest was given before the snapshot was taken that this is.
+    loaded: Option<Bytes>,
     memory: u64,
     prewarms_oneshot: bool,
 }
@@ -184,6 +194,28 @@ impl Program for FakeProgram {
         }
         started
     }
+
+    async fn snapshot(&self, function: Arc<Function>, source: [Bytes; 2]) -> Result<Arc<dyn Program>> {
+        if self.kind != BackendKind::Wasm || self.guest != Guest::Runtime {
+            return Err(Error::unavailable("only a module that is a runtime is snapshotted"));
+        }
+        self.shared.snapshots.pass().await;
+        let [head, code] = source;
+        if !guest::loads(&code) {
+            return Err(Error::failed("its code doesn't load"));
+        }
+        self.shared.count(|counts| counts.snapshots += 1);
+        Ok(Arc::new(Self {
+            kind: self.kind,
+            shared: self.shared.clone(),
+            function,
+            code: self.code.clone(),
+            guest: self.guest,
+            loaded: Some([head, code].concat().into()),
+            memory: self.memory,
+            prewarms_oneshot: self.prewarms_oneshot,
+        }))
+    }
 }
 
 impl FakeProgram {
@@ -207,6 +239,7 @@ impl FakeProgram {
         let setup = Setup {
             guest: self.guest,
             kind: self.kind,
+            loaded: self.loaded.clone(),
             env: own.chain(spec.env).collect(),
             args: self.function.args.clone(),
         };

@@ -3,16 +3,20 @@
 
 mod echo;
 mod faulty;
+mod runtime;
 mod wire;
 
 use super::process::Process;
 use crate::backend::Exit;
 use crate::function::{BackendKind, MIB};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Wire;
+
+pub(super) use runtime::loads;
 
 /// Which function a sandbox runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +25,17 @@ pub(super) enum Guest {
     Echo,
     /// Goes wrong as it is told.
     Faulty,
+    /// Becomes one of the others by the source that it is given.
+    Runtime,
 }
 
 impl Guest {
     /// The guest that a function's code names.
     pub(super) fn of(code: &[u8]) -> Option<Self> {
         let names = |name: &str| code.windows(name.len()).any(|part| part == name.as_bytes());
+        if names("runtime") {
+            return Some(Self::Runtime);
+        }
         if names("faulty") { Some(Self::Faulty) } else { names("echo").then_some(Self::Echo) }
     }
 }
@@ -35,6 +44,8 @@ impl Guest {
 pub(super) struct Setup {
     pub(super) guest: Guest,
     pub(super) kind: BackendKind,
+    /// What it was given before it was started.
+    pub(super) loaded: Option<Bytes>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) args: Vec<String>,
 }
@@ -42,26 +53,47 @@ pub(super) struct Setup {
 /// Runs a guest to its end.
 pub(super) fn run(process: Arc<Process>, setup: Setup) -> Pin<Box<dyn Future<Output = Exit> + Send>> {
     Box::pin(async move {
-        match serve(&process, &setup).await {
+        match serve(&process, setup).await {
             Ok(()) => Exit::Code(0),
             Err(exit) => exit,
         }
     })
 }
 
-async fn serve(process: &Process, setup: &Setup) -> Result<(), Exit> {
-    initialise(process, setup).await?;
-    let mut wire = Wire::open(process, &setup.env)?;
+async fn serve(process: &Process, mut setup: Setup) -> Result<(), Exit> {
+    initialise(process, &setup).await?;
+    let env = setup.env.clone();
+    let mut wire = Wire::open(process, &env)?;
+    let mut loaded = None;
+    if let Some(source) = setup.loaded.take() {
+        wire.preload(&source);
+        let init = wire.init().await?.unwrap_or_default();
+        loaded = Some(runtime::restore(&mut setup, init));
+    }
     wire.ready().await;
+    if loaded.is_none() && setup.guest == Guest::Runtime {
+        let Some(init) = wire.init().await? else { return Ok(()) };
+        let Some(source) = runtime::load(process, &mut setup, &init).await? else {
+            process.write(init.failed(&runtime::why(&init))).await;
+            // The host has no more to ask of it.
+            return if wire.request().await?.is_none() { Ok(()) } else { Err(Exit::Code(70)) };
+        };
+        process.write(init.loaded()).await;
+        loaded = Some(source);
+    }
     let mut served = 0;
     while let Some(request) = wire.request().await? {
         served += 1;
+        if let Some(reply) = loaded.as_mut().and_then(|loaded| loaded.answer(&request)) {
+            process.write(wire.encode(&request, &reply)).await;
+            continue;
+        }
         match setup.guest {
-            Guest::Echo => {
-                let reply = echo::answer(process, setup, &request, served).await?;
+            Guest::Echo | Guest::Runtime => {
+                let reply = echo::answer(process, &setup, &request, served).await?;
                 process.write(wire.encode(&request, &reply)).await;
             }
-            Guest::Faulty => faulty::answer(process, setup, &wire, &request).await?,
+            Guest::Faulty => faulty::answer(process, &setup, &wire, &request).await?,
         }
         if wire.is_oneshot() {
             break;
