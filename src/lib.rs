@@ -1,4 +1,4 @@
-//! Kiln runs functions from WebAssembly modules and container images, kept warm behind one pool.
+//! Kiln runs functions from WebAssembly modules, container images and source code, kept warm behind one pool.
 //!
 //! A [`Function`] is what a user declares: its code, how requests are written on its stdin, what it may take. A [`Host`]
 //! deploys functions and runs [`Invocation`]s of them, on sandboxes that its [`pool`] keeps warm under one memory budget.
@@ -45,11 +45,15 @@ pub mod invocation;
 pub mod manifest;
 pub mod pool;
 mod revision;
+pub mod runtime;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "store")]
+pub mod store;
 
 pub use error::{Error, ErrorKind, Result};
-pub use function::{BackendKind, Code, Format, Function, Limits};
+pub use function::{BackendKind, Code, Format, Function, Limits, Source};
 pub use host::{Host, HostBuilder};
 pub use invocation::{Invocation, InvocationId, Outcome, Phases, Reply, Start, Timings};
 pub use revision::Revision;
+pub use runtime::Runtime;

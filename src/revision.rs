@@ -1,12 +1,12 @@
 //! What tells two deployments of a function apart: the digest of everything in it that changes how it runs.
 
-use crate::function::{BackendKind, Function};
+use crate::function::{BackendKind, Function, Module};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 impl Function {
     /// The digest of all that changes how it runs. `code` stands for the code itself: the module's bytes or
-    /// the image's reference. Fields are length-prefixed, so no two different functions collide (`SEEDS.md E7`).
+    /// the image's reference; for a source function, what stands for its runtime's. Fields are length-prefixed, so no two different functions collide (`SEEDS.md E7`).
     pub fn revision(&self, code: &[u8]) -> Revision {
         let mut hash = Fields(Sha256::new());
         hash.field(self.namespace.as_bytes());
@@ -33,6 +33,15 @@ impl Function {
             hash.field(&[u8::from(dir.writable)]);
         }
         hash.field(self.user.as_deref().unwrap_or("").as_bytes());
+        if let Some(source) = &self.code.source {
+            for text in [&source.runtime, &source.main, &source.file] {
+                hash.field(text.as_bytes());
+            }
+            match &source.code {
+                Module::File(file) => hash.field(file.as_os_str().as_encoded_bytes()),
+                Module::Bytes(code) => hash.field(code),
+            }
+        }
         let mut short = [0; 16];
         for (to, from) in short.iter_mut().zip(hash.0.finalize()) {
             *to = from;
@@ -69,7 +78,7 @@ impl fmt::Debug for Revision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::function::{Format, MIB};
+    use crate::function::{Format, MIB, Source};
     use std::time::Duration;
 
     fn echo() -> Function {
@@ -97,5 +106,20 @@ mod tests {
         assert_ne!(base, echo().memory(MIB).revision(b"code"));
         assert_ne!(base, echo().format(Format::Json).revision(b"code"));
         assert_ne!(base, echo().timeout(Duration::from_secs(1)).revision(b"code"));
+    }
+
+    #[test]
+    fn all_of_a_source_changes_the_revision() {
+        let hello = |change: fn(&mut Source)| {
+            let mut function = Function::source("hello", "js", "code");
+            change(function.code.source.as_mut().unwrap());
+            function.revision(b"js.wasm")
+        };
+        let base = hello(|_| {});
+        assert_eq!(base, hello(|_| {}));
+        assert_ne!(base, hello(|source| source.main = "other".into()));
+        assert_ne!(base, hello(|source| source.file = "other.js".into()));
+        assert_ne!(base, hello(|source| source.runtime = "nodejs:default".into()));
+        assert_ne!(base, hello(|source| source.code = Module::Bytes("other".into())));
     }
 }

@@ -3,26 +3,37 @@
 //! ```text
 //!   u32 len (meta + body) │ u8 kind │ u8 flags = 0 │ u16 meta_len │ u64 call id │ meta │ body      little-endian
 //!   kind: 1 ready (once, before the first reply, len 0)   2 request   3 response   4 error (body = message)
+//!         5 init (to a runtime, once: body = source)
 //! ```
 //!
 //! Request meta: `deadline_ms` (of the epoch), `method`, `path`, and where there are any `content_type` and `headers`
 //! (each name with its list of values; the content type isn't repeated there). Response meta: `status`, `content_type`,
-//! `headers`, none of them needed. An `error` frame is the function's own error: the stream is sound and the sandbox kept.
+//! `headers`, none of them needed. Init meta: `namespace`, `name`, `main`, `file`, `env`; it is answered with `ready` or
+//! `error` and its call id, and requests to a runtime that has loaded its code say their `id`. An `error` frame is the function's own error: the stream is sound and the sandbox kept.
 
 use super::fields::{self, Headers, Text};
 use super::gather::Gather;
 use super::text::{Ascii, epoch_millis, excerpt, put, put_json};
-use super::{Broken, Call, Encoded, Progress, Wire, headers, json};
+use super::{Broken, Call, Encoded, Init, Progress, Wire, headers, json};
 use crate::error::{Error, Result};
 use crate::invocation::Reply;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Deserialize;
+use serde_json::json;
 
 const HEADER: usize = 16;
 const READY: u8 = 1;
 const REQUEST: u8 = 2;
 const RESPONSE: u8 = 3;
 const ERROR: u8 = 4;
+const INIT: u8 = 5;
+
+/// The call id of an `init`: no invocation's, and not that of the first `ready`.
+const INIT_ID: u64 = u64::MAX;
+/// The longest answer to an `init`, in bytes: an error may quote a line of the source.
+const INIT_ANSWER: u64 = 1 << 20;
+
+const TWICE: &str = "a `ready` frame (kind 1) came twice or after a reply";
 
 /// Bytes of an error frame's message that the caller is told.
 const MESSAGE: usize = 4096;
@@ -34,6 +45,10 @@ pub(super) struct Frame {
     call: Option<u64>,
     /// Whether a `ready` frame may still come.
     may_be_ready: bool,
+    /// Whether that call is an `init`.
+    loading: bool,
+    /// Whether its guest is a runtime that has loaded a function.
+    loaded: bool,
     limit: u64,
     parts_above: usize,
     /// The header that is being read, and how much of it there is.
@@ -50,6 +65,8 @@ impl Default for Frame {
         Self {
             call: None,
             may_be_ready: true,
+            loading: false,
+            loaded: false,
             limit: 0,
             parts_above: usize::MAX,
             header,
@@ -65,10 +82,35 @@ impl Wire for Frame {
         self.may_be_ready
     }
 
+    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+        let Init { namespace, name, main, file, code, env } = init;
+        let meta = json!({ "namespace": namespace, "name": name, "main": main, "file": file, "env": env })
+            .to_string();
+        let Ok(meta_len) = u16::try_from(meta.len()) else {
+            return Err(Error::invalid(format!(
+                "the function's environment takes {} bytes: format `frame` carries at most {}",
+                meta.len(),
+                u16::MAX
+            )));
+        };
+        let Ok(len) = u32::try_from(code.len().saturating_add(meta.len())) else {
+            return Err(Error::invalid(format!(
+                "the source has {} bytes: format `frame` carries at most 4 GiB with its metadata",
+                code.len()
+            )));
+        };
+        let mut head = BytesMut::with_capacity(HEADER + meta.len());
+        put_header(&mut head, len, INIT, meta_len, INIT_ID);
+        head.put_slice(meta.as_bytes());
+        (self.call, self.loading) = (Some(INIT_ID), true);
+        (self.limit, self.parts_above) = (INIT_ANSWER, usize::MAX);
+        Ok(Encoded { head: head.freeze(), body: code.clone(), ..Encoded::default() })
+    }
+
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
         scratch.reserve(256);
         scratch.put_bytes(0, HEADER);
-        put_meta(scratch, call)?;
+        put_meta(scratch, call, self.loaded)?;
         let meta = scratch.len() - HEADER;
         let Ok(meta_len) = u16::try_from(meta) else {
             return Err(Error::invalid(format!(
@@ -83,11 +125,7 @@ impl Wire for Frame {
             )));
         };
         if let Some(mut header) = scratch.get_mut(..HEADER) {
-            header.put_u32_le(len);
-            header.put_u8(REQUEST);
-            header.put_u8(0);
-            header.put_u16_le(meta_len);
-            header.put_u64_le(call.id.low());
+            put_header(&mut header, len, REQUEST, meta_len, call.id.low());
         }
         self.call = Some(call.id.low());
         (self.limit, self.parts_above) = (call.max_reply, call.parts_above);
@@ -124,6 +162,9 @@ impl Wire for Frame {
             let payload = self.payload.take();
             let answer = if self.passed > 0 { Ok(Reply::ok(payload)) } else { head.answer(payload)? };
             (self.call, self.may_be_ready, self.have, self.passed) = (None, false, 0, 0);
+            if std::mem::take(&mut self.loading) {
+                self.loaded = answer.is_ok();
+            }
             return Ok(Progress::Done { answer, stray: !piece.is_empty() });
         }
     }
@@ -175,10 +216,11 @@ impl Frame {
         }
     }
 
-    /// Whether the header is that of a `ready` frame, which is then done with.
+    /// Whether the header is that of a `ready` frame, which is then done with. The one that answers an `init` is a reply.
     fn take_ready(&mut self) -> bool {
-        let [_, _, _, _, kind, ..] = self.header;
-        let ready = self.have == HEADER && kind == READY;
+        let [_, _, _, _, kind, _, _, _, id @ ..] = self.header;
+        let answers = self.loading && u64::from_le_bytes(id) == INIT_ID;
+        let ready = self.have == HEADER && kind == READY && !answers;
         if ready {
             (self.may_be_ready, self.have) = (false, 0);
         }
@@ -212,14 +254,18 @@ impl Frame {
         }
         if have >= 5 {
             match kind {
-                READY if !self.may_be_ready => {
-                    return breach("a `ready` frame (kind 1) came twice or after a reply".into());
-                }
+                // While its code is loaded, the call id says which one this is.
+                READY if !self.may_be_ready && !self.loading => return breach(TWICE.into()),
                 READY if len > 0 => {
                     return breach(format!("a `ready` frame (kind 1) announces {len} bytes, not 0"));
                 }
                 RESPONSE | ERROR if asked.is_none() => {
                     return breach(format!("a frame of kind {kind} came while no request was under way"));
+                }
+                RESPONSE if self.loading => {
+                    return breach(
+                        "a response (kind 3) came while the function's code was to be loaded".into(),
+                    );
                 }
                 READY | RESPONSE | ERROR => {}
                 other => {
@@ -245,6 +291,10 @@ impl Frame {
         match asked {
             Some(asked) if have == HEADER && kind != READY && id != asked => {
                 breach(format!("a reply to call {id} came where one to call {asked} was awaited"))
+            }
+            Some(asked) if have == HEADER && id != asked && !self.may_be_ready => breach(TWICE.into()),
+            None if have == HEADER && self.loading && id == INIT_ID => {
+                breach("code was loaded before it was asked for".into())
             }
             _ => Ok(Head { kind, len: usize_of(len), meta: usize_of(meta) }),
         }
@@ -300,8 +350,16 @@ fn message(body: &Bytes) -> String {
     }
 }
 
-/// Writes a request's metadata.
-fn put_meta(to: &mut BytesMut, call: &Call<'_>) -> Result<()> {
+fn put_header(to: &mut impl BufMut, len: u32, kind: u8, meta_len: u16, id: u64) {
+    to.put_u32_le(len);
+    to.put_u8(kind);
+    to.put_u8(0);
+    to.put_u16_le(meta_len);
+    to.put_u64_le(id);
+}
+
+/// Writes a request's metadata, for a runtime with the invocation's id.
+fn put_meta(to: &mut BytesMut, call: &Call<'_>, with_id: bool) -> Result<()> {
     put(
         to,
         format_args!(
@@ -311,6 +369,9 @@ fn put_meta(to: &mut BytesMut, call: &Call<'_>) -> Result<()> {
             Ascii(call.path)
         ),
     );
+    if with_id {
+        put(to, format_args!(r#","id":"{}""#, call.id));
+    }
     if let Some(content_type) = headers::content_type(call.headers) {
         to.put_slice(br#","content_type":"#);
         put_json(to, content_type)?;

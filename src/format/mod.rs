@@ -7,6 +7,8 @@
 //!   Reply, stray? ◄─── feed ◄──── pieces ◄──── stdout        idle: what comes between two exchanges
 //! ```
 //!
+//! A runtime's sandbox is given its function's source first ([`Session::initialise`]); its answer is read as a reply is.
+//!
 //! Bodies that are too long to be held go through in parts: a request whose body hasn't all come is written as it comes
 //! ([`Session::part`]), and a reply that grows beyond [`Call::parts_above`] is given as it is read ([`Progress::Begun`]).
 //!
@@ -28,12 +30,15 @@ mod frame;
 mod gather;
 mod headers;
 mod http;
+mod init;
 mod json;
 mod oneshot;
 mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+
+pub use init::Init;
 
 use crate::error::{Error, Result};
 use crate::function::Format;
@@ -146,6 +151,13 @@ pub struct Broken(pub String);
 trait Wire: std::fmt::Debug + Send + Sync {
     /// Writes a request, with `scratch` (empty) to write in, and makes ready for its reply. Unchanged after an error.
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded>;
+    /// Writes a function's source for a runtime, and makes ready for the answer. Unchanged after an error.
+    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+        Err(Error::internal(format!(
+            "function {:?} was to be loaded in a format without a word for it",
+            init.name
+        )))
+    }
     /// Writes more of a body that `write` was told is still to come. Never called with nothing.
     fn part(&mut self, bytes: Bytes) -> Encoded {
         Encoded { body: bytes, ..Encoded::default() }
@@ -215,14 +227,19 @@ impl Session {
         self.judged(answer)
     }
 
+    /// Writes a function's source for the runtime at the other end, and makes ready for its answer: [`Progress::Done`] with
+    /// an empty reply once the code is loaded, or with the function's own error. To be called once, before the first request.
+    /// `InvalidInput` where the format can't carry it; the session is then unchanged.
+    pub fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+        self.free()?;
+        let written = self.wire.initialise(init);
+        self.busy = written.is_ok();
+        written
+    }
+
     /// Writes a request and makes ready for its reply. `InvalidInput` where the format can't carry it; the session is then unchanged.
     pub fn encode(&mut self, call: &Call<'_>) -> Result<Encoded> {
-        if let Err(Broken(why)) = self.sound() {
-            return Err(Error::internal(format!("a poisoned sandbox was given a request: {why}")));
-        }
-        if self.busy {
-            return Err(Error::internal("a sandbox was given a request before its last reply was read"));
-        }
+        self.free()?;
         if !can_begin(self.format, call.rest) {
             return Err(Error::internal(format!(
                 "format `{}` is given a request before its body",
@@ -286,6 +303,17 @@ impl Session {
         self.poison = Some(Broken("stdout has ended".into()));
         (self.busy, self.writing) = (false, false);
         answer
+    }
+
+    /// Whether it may be given something to answer.
+    fn free(&self) -> Result<()> {
+        if let Err(Broken(why)) = self.sound() {
+            return Err(Error::internal(format!("a poisoned sandbox was given a request: {why}")));
+        }
+        if self.busy {
+            return Err(Error::internal("a sandbox was given a request before its last reply was read"));
+        }
+        Ok(())
     }
 
     fn sound(&self) -> Result<(), Broken> {

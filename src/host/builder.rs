@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::function::MIB;
 use crate::pool::{Policy, Pool, PoolConfig};
+use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, watch};
 #[must_use]
 pub struct HostBuilder {
     backends: Vec<Arc<dyn Backend>>,
+    runtimes: Vec<Runtime>,
     memory: Option<u64>,
     pool: PoolConfig,
     max_wait: Duration,
@@ -28,6 +30,7 @@ impl Default for HostBuilder {
     fn default() -> Self {
         Self {
             backends: Vec::new(),
+            runtimes: Vec::new(),
             memory: None,
             pool: PoolConfig::default(),
             max_wait: Duration::from_secs(60),
@@ -46,6 +49,12 @@ impl HostBuilder {
     /// A backend; at most one of each kind.
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backends.push(backend);
+        self
+    }
+
+    /// A runtime, which source functions name by its name or one of its kinds. No two may share one.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtimes.push(runtime);
         self
     }
 
@@ -108,11 +117,27 @@ impl HostBuilder {
                 "the host has two {kind} backends: give at most one of each kind"
             )));
         }
+        for runtime in &self.runtimes {
+            let said = runtime.validate();
+            said.map_err(|error| error.context(format_args!("runtime {:?}", runtime.name)))?;
+        }
+        let names = self.runtimes.iter().flat_map(|runtime| {
+            let kinds = runtime.kinds.iter().filter(|kind| **kind != runtime.name);
+            kinds.chain([&runtime.name])
+        });
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            return Err(Error::invalid(format!(
+                "two runtimes are called {name:?}, by their names or kinds: give each its own"
+            )));
+        }
         let (stop, stopping) = watch::channel(false);
         let shared = Arc::new(Shared {
             began: Instant::now(),
             runtime,
             backends: self.backends,
+            runtimes: self.runtimes,
             registry: ArcSwap::from_pointee(Registry::default()),
             deploying: tokio::sync::Mutex::new(()),
             state: Mutex::new(State::new(Pool::new(PoolConfig { budget, ..self.pool }))),

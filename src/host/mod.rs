@@ -35,6 +35,7 @@ use crate::function::{BackendKind, Function};
 use crate::invocation::{Invocation, Outcome, Request};
 use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
 use crate::revision::Revision;
+use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use registry::{Registry, Revised};
@@ -84,6 +85,7 @@ struct Shared {
     began: Instant,
     runtime: tokio::runtime::Handle,
     backends: Vec<Arc<dyn Backend>>,
+    runtimes: Vec<Runtime>,
     registry: ArcSwap<Registry>,
     /// One deployment at a time: the registry and the pool change together.
     deploying: tokio::sync::Mutex<()>,
@@ -262,6 +264,11 @@ impl Host {
                 figures: state.pool.function_figures(revised.id).unwrap_or_default(),
             })
             .collect()
+    }
+
+    /// The runtimes that source functions may name.
+    pub fn runtimes(&self) -> &[Runtime] {
+        &self.shared.runtimes
     }
 
     /// The pool in figures (`SEEDS.md W19`).

@@ -3,6 +3,7 @@
 mod any;
 mod frame;
 mod http;
+mod init;
 mod json;
 mod parts;
 

@@ -1,0 +1,192 @@
+//! What of a declaration can't be, said where it is declared.
+
+use super::{BackendKind, DEFAULT_NAMESPACE, Function};
+use crate::error::{Error, Result};
+
+impl Function {
+    /// Says what of it can't be, and what would be right.
+    pub fn validate(&self) -> Result<()> {
+        valid_name("function", &self.name)?;
+        if self.namespace != DEFAULT_NAMESPACE {
+            valid_name("namespace", &self.namespace)?;
+        }
+        match self.backend() {
+            _ if self.code.source.is_some() => self.validate_source()?,
+            None => {
+                return Err(Error::invalid("it has no code: give it `wasm`, `image`, or both; or `source`"));
+            }
+            Some(BackendKind::Wasm) if self.code.wasm.is_none() => {
+                return Err(Error::invalid("`backend = \"wasm\"` needs a module: give it `wasm`"));
+            }
+            Some(BackendKind::Docker) if self.code.image.is_none() => {
+                return Err(Error::invalid("`backend = \"docker\"` needs an image: give it `image`"));
+            }
+            Some(_) => {}
+        }
+        let limits = &self.limits;
+        // E6: a maximum of 0 would wait forever.
+        for (key, value) in [
+            ("max_sandboxes", u64::from(limits.max_sandboxes)),
+            ("concurrency", u64::from(limits.concurrency)),
+            ("max_uses", u64::from(limits.max_uses.unwrap_or(1))),
+            ("memory", limits.memory.unwrap_or(1)),
+            ("max_reply", limits.max_reply),
+        ] {
+            if value == 0 {
+                return Err(Error::invalid(format!(
+                    "`{key}` is 0, so nothing could ever run: give at least 1"
+                )));
+            }
+        }
+        for (key, value) in [("timeout", limits.timeout), ("start_timeout", limits.start_timeout)] {
+            if value.is_zero() {
+                return Err(Error::invalid(format!(
+                    "`{key}` is 0, so nothing could ever finish: give at least 1ms"
+                )));
+            }
+        }
+        if limits.concurrency > 1 {
+            return Err(Error::invalid(format!(
+                "`concurrency` is {}, but format `{}` carries one request at a time: give 1 and raise `max_sandboxes`",
+                limits.concurrency, self.format
+            )));
+        }
+        if self.prewarm > limits.max_sandboxes {
+            return Err(Error::invalid(format!(
+                "`prewarm` is {}, but `max_sandboxes` is {}: give at most that",
+                self.prewarm, limits.max_sandboxes
+            )));
+        }
+        for name in self.env.keys() {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(Error::invalid(format!(
+                    "`env` has the name {name:?}: give one without `=` and NUL"
+                )));
+            }
+        }
+        let texts = self.env.values().chain(&self.args);
+        if let Some(text) = texts.into_iter().find(|text| text.contains('\0')) {
+            return Err(Error::invalid(format!(
+                "`env` or `args` has the value {text:?}: give one without NUL"
+            )));
+        }
+        Ok(())
+    }
+
+    /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
+    fn validate_source(&self) -> Result<()> {
+        let Some(source) = &self.code.source else { return Ok(()) };
+        let begun = "a runtime's sandbox is started before it is known which function it will be";
+        for (key, given, instead) in [
+            ("wasm", self.code.wasm.is_some(), "its runtime has the module"),
+            ("image", self.code.image.is_some(), "its runtime has the image"),
+            ("args", !self.args.is_empty(), begun),
+            ("dirs", !self.dirs.is_empty(), begun),
+            ("user", self.user.is_some(), begun),
+        ] {
+            if given {
+                return Err(Error::invalid(format!(
+                    "`{key}` can't go with `source`, since {instead}: leave one of them out"
+                )));
+            }
+        }
+        if source.runtime.is_empty() {
+            return Err(Error::invalid(
+                "`runtime` is empty: give the name of the runtime that loads `source`",
+            ));
+        }
+        for (key, text) in [("main", &source.main), ("file", &source.file)] {
+            if text.contains(['\0', '\n']) {
+                return Err(Error::invalid(format!(
+                    "`{key}` is {text:?}: give one without NUL and line breaks"
+                )));
+            }
+        }
+        if source.main.is_empty() {
+            return Err(Error::invalid(
+                "`main` is empty: give the name of the function to call, as \"main\"",
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn valid_name(what: &str, name: &str) -> Result<()> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let starts = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+    if !starts || name.len() > 63 || !name.bytes().all(fits) {
+        return Err(Error::invalid(format!(
+            "{what} name {name:?} can't be: give 1 to 63 letters, digits, `-`, `_` and `.`, a letter or digit first"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn echo() -> Function {
+        Function::wasm("echo", "echo.wasm")
+    }
+
+    /// SEEDS.md E6: a maximum of 0 is refused when it is declared.
+    #[test]
+    fn e6_a_maximum_of_zero_is_refused() {
+        let mut function = echo();
+        function.limits.max_sandboxes = 0;
+        let error = function.validate().unwrap_err();
+        assert!(error.message().contains("`max_sandboxes` is 0"), "{error}");
+    }
+
+    #[test]
+    fn names_that_would_break_a_path_are_refused() {
+        for name in ["", "a/b", "../x", "-a", "é", "a b", &"x".repeat(64)] {
+            assert!(Function::wasm(name, "x.wasm").validate().is_err(), "{name:?}");
+        }
+        assert!(Function::wasm("thumb-nail_2.0", "x.wasm").validate().is_ok());
+    }
+
+    #[test]
+    fn the_backend_follows_the_code_unless_said() {
+        let mut both = echo();
+        both.code.image = Function::image("x", "echo:1").code.image;
+        assert_eq!(both.backend(), Some(BackendKind::Wasm));
+        both.backend = Some(BackendKind::Docker);
+        assert_eq!(both.backend(), Some(BackendKind::Docker));
+        assert!(both.validate().is_ok());
+        both.code.image = None;
+        assert!(both.validate().is_err());
+    }
+
+    #[test]
+    fn source_goes_with_nothing_that_a_process_is_started_with() {
+        let hello = || Function::source("hello", "js", "function main() { return {} }");
+        hello().validate().unwrap();
+        let refused = |change: fn(&mut Function)| {
+            let mut function = hello();
+            change(&mut function);
+            function.validate().unwrap_err().message().to_owned()
+        };
+        for (word, message) in [
+            ("`wasm`", refused(|it| it.code.wasm = echo().code.wasm)),
+            ("`image`", refused(|it| it.code.image = Function::image("x", "x:1").code.image)),
+            ("`args`", refused(|it| it.args.push("-v".into()))),
+            ("`user`", refused(|it| it.user = Some("1000".into()))),
+            (
+                "`dirs`",
+                refused(|it| {
+                    it.dirs.push(crate::function::Dir {
+                        host: "/a".into(),
+                        guest: "/a".into(),
+                        writable: false,
+                    });
+                }),
+            ),
+            ("`main`", refused(|it| it.code.source.as_mut().unwrap().main.clear())),
+            ("`runtime`", refused(|it| it.code.source.as_mut().unwrap().runtime.clear())),
+        ] {
+            assert!(message.starts_with(word), "{message}");
+        }
+    }
+}
