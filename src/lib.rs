@@ -43,6 +43,8 @@ pub mod function;
 pub mod host;
 pub mod invocation;
 pub mod manifest;
+#[cfg(feature = "openwhisk")]
+pub mod openwhisk;
 pub mod pool;
 mod revision;
 pub mod runtime;

@@ -113,7 +113,7 @@ impl Running {
         let host = self.host.clone();
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        life.logs.serve(request.id);
+        life.logs.serve(request.id, request.lines);
         let function = &revised.function;
         let limit = function.limits.timeout;
         let call = Call {

@@ -1,6 +1,7 @@
 //! An activation: the record of one run.
 
 use super::action::Action;
+use super::limits::Limits;
 use super::name::ActionName;
 use super::params::Parameters;
 use super::response::{Response, Status};
@@ -31,56 +32,83 @@ pub(super) struct Activation {
     pub(super) publish: bool,
 }
 
-/// What one is made from, beside its outcome.
+/// What a record says of who asked for what: kept beside accepted work, whose action may be gone when it has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct About {
+    /// Whose key asked for it.
+    pub(super) subject: String,
+    pub(super) action: ActionName,
+    /// What it was called by, where that was a binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) binding: Option<ActionName>,
+    pub(super) version: Version,
+    pub(super) kind: String,
+    pub(super) limits: Limits,
+}
+
+impl About {
+    pub(super) fn new(subject: &str, action: &Action, binding: Option<ActionName>) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            action: action.name.clone(),
+            binding,
+            version: action.version,
+            kind: action.exec.kind.clone(),
+            limits: action.limits,
+        }
+    }
+}
+
+/// What one is made from.
 pub(super) struct Ran<'a> {
     pub(super) id: String,
-    /// Whose key asked for it.
-    pub(super) subject: &'a str,
-    pub(super) action: &'a Action,
-    /// What it was called by, where that was a binding.
-    pub(super) binding: Option<&'a ActionName>,
+    pub(super) about: &'a About,
     pub(super) began: SystemTime,
     pub(super) ended: SystemTime,
+    /// What the host told of it; none where it never came to that.
+    pub(super) outcome: Option<&'a Outcome>,
     pub(super) response: Response,
     pub(super) logs: Vec<String>,
 }
 
 impl Activation {
-    /// The record of a run that ended so; of one that never had a sandbox the outcome says so.
-    pub(super) fn new(ran: Ran<'_>, outcome: &Outcome) -> Self {
-        let Ran { id, subject, action, binding, began, ended, response, logs } = ran;
+    /// The record of a run that ended so.
+    pub(super) fn new(ran: Ran<'_>) -> Self {
+        let Ran { id, about, began, ended, outcome, response, logs } = ran;
         let (began, ended) = (milliseconds(began), milliseconds(ended));
-        let timings = outcome.timings;
+        let timings = outcome.map(|outcome| outcome.timings).unwrap_or_default();
+        let start = outcome.and_then(|outcome| outcome.start);
         // As OpenWhisk has it, what a cold one's initialisation took is part of its duration, and what it waited isn't.
-        let cold = matches!(outcome.start, Some(Start::Cold | Start::Recreated | Start::Warming));
-        let cold = cold || outcome.start.is_some() && !timings.start.is_zero();
+        let cold = matches!(start, Some(Start::Cold | Start::Recreated | Start::Warming));
+        let cold = cold || start.is_some() && !timings.start.is_zero();
         let wait = timings.wait.as_millis() as u64;
         let duration = rounded(timings.start + timings.run);
         let mut annotations = Parameters::default();
-        annotations.set("path", action.name.to_string());
+        annotations.set("path", about.action.to_string());
         annotations.set("waitTime", wait);
-        annotations.set("kind", action.exec.kind.as_str());
+        annotations.set("kind", about.kind.as_str());
+        let result = outcome.map(|outcome| &outcome.result);
         let late = response.status == Status::DeveloperError
-            && matches!(&outcome.result, Err(error) if error.kind() == crate::ErrorKind::TimedOut);
+            && matches!(result, Some(Err(error)) if error.kind() == crate::ErrorKind::TimedOut);
         annotations.set("timeout", late);
-        annotations.set("limits", json!(action.limits));
-        if let Some(binding) = binding {
+        annotations.set("limits", json!(about.limits));
+        if let Some(binding) = &about.binding {
             annotations.set("binding", binding.path());
         }
         if cold {
             annotations.set("initTime", rounded(timings.start));
         }
-        if let Some(start) = outcome.start {
+        if let Some(start) = start {
             annotations.set("start", start.as_str());
         }
-        if let Some(backend) = outcome.backend {
+        if let Some(backend) = outcome.and_then(|outcome| outcome.backend) {
             annotations.set("backend", backend.as_str());
         }
         Self {
-            namespace: subject.into(),
-            name: action.name.name.clone(),
-            version: action.version,
-            subject: subject.into(),
+            namespace: about.subject.clone(),
+            name: about.action.name.clone(),
+            version: about.version,
+            subject: about.subject.clone(),
             activation_id: id,
             start: ended.saturating_sub(duration).max(began),
             end: ended.max(began),
@@ -168,18 +196,17 @@ mod tests {
             result: Ok(Reply::ok("{}")),
         };
         let began = UNIX_EPOCH + Duration::from_secs(1000);
-        let action = action();
+        let about = About::new("guest", &action(), None);
         let ran = Ran {
             id: "0".repeat(32),
-            subject: "guest",
-            action: &action,
-            binding: None,
+            about: &about,
             began,
             ended: began + millis(24),
+            outcome: Some(&outcome),
             response: Response::of_reply(&Reply::ok("{}"), 100),
             logs: vec!["x".into()],
         };
-        Activation::new(ran, &outcome)
+        Activation::new(ran)
     }
 
     #[test]

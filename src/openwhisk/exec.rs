@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What runs, the code itself aside: that is kept by its digest.
+/// What runs, the code itself aside: the store keeps that by its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Exec {
     pub(super) kind: String,
@@ -23,9 +23,6 @@ pub(super) struct Exec {
     /// Whether the code was given in base64; it is kept decoded.
     #[serde(default)]
     pub(super) binary: bool,
-    /// The code's SHA-256 in hexadecimal digits; none where there is no code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) code: Option<String>,
 }
 
 /// An `exec` as a `PUT` gives it: with its code.
@@ -63,7 +60,6 @@ impl Given {
             main: main.clone(),
             image: None,
             binary: false,
-            code: None,
         };
         match kind.as_str() {
             SEQUENCE => Err(Refusal::bad(words::NO_SEQUENCES)),

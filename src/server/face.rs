@@ -7,6 +7,8 @@ use super::views::{FunctionView, PoolView};
 use super::{health, invoke, metrics};
 use crate::error::{Error, ErrorKind};
 use crate::host::Host;
+#[cfg(feature = "openwhisk")]
+use crate::openwhisk::OpenWhisk;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
@@ -18,11 +20,25 @@ pub(super) struct Face {
     host: Host,
     metrics: metrics::Metrics,
     draining: AtomicBool,
+    #[cfg(feature = "openwhisk")]
+    openwhisk: Option<OpenWhisk>,
 }
 
 impl Face {
     pub(super) fn new(host: Host) -> Self {
-        Self { metrics: metrics::Metrics::new(&host), host, draining: AtomicBool::new(false) }
+        Self {
+            metrics: metrics::Metrics::new(&host),
+            host,
+            draining: AtomicBool::new(false),
+            #[cfg(feature = "openwhisk")]
+            openwhisk: None,
+        }
+    }
+
+    /// From now on it answers OpenWhisk's API, too.
+    #[cfg(feature = "openwhisk")]
+    pub(super) fn serve_openwhisk(&mut self, api: OpenWhisk) {
+        self.openwhisk = Some(api);
     }
 
     /// From now on it isn't ready.
@@ -35,6 +51,12 @@ impl Face {
         B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: std::fmt::Display,
     {
+        #[cfg(feature = "openwhisk")]
+        if let Some(api) = &self.openwhisk
+            && crate::openwhisk::is_ours(request.uri().path())
+        {
+            return super::openwhisk::answer(api, request).await;
+        }
         let (Parts { method, uri, version, headers, .. }, body) = request.into_parts();
         let route = Route::of(uri.path());
         let reads = matches!(method, Method::GET | Method::HEAD);
