@@ -41,6 +41,8 @@ pub mod error;
 pub mod format;
 pub mod function;
 pub mod host;
+#[cfg(feature = "store")]
+pub mod intake;
 pub mod invocation;
 pub mod manifest;
 #[cfg(feature = "openwhisk")]

@@ -151,6 +151,9 @@ mod tests {
         logs.write(b"two\n");
         logs.serve(InvocationId::new(), None);
         logs.write(b"three\n");
-        assert_eq!((texts(&first), texts(&second)), (vec!["starts".into(), "one".into()], vec!["two".into()]));
+        assert_eq!(
+            (texts(&first), texts(&second)),
+            (vec!["starts".into(), "one".into()], vec!["two".into()])
+        );
     }
 }

@@ -56,10 +56,9 @@ impl ActivationRecords {
             return activation;
         }
         let why = match ended.why {
-            Why::Attempts => format!(
-                "The action was interrupted {} times and is not tried again.",
-                ended.attempts
-            ),
+            Why::Attempts => {
+                format!("The action was interrupted {} times and is not tried again.", ended.attempts)
+            }
             Why::Age | Why::Answered => words::NO_RESOURCES.to_owned(),
         };
         let moment = |millis| UNIX_EPOCH + Duration::from_millis(millis);

@@ -93,7 +93,12 @@ impl Put {
     }
 
     /// A new action, and its code.
-    pub(super) fn create(self, name: ActionName, ranges: &Ranges, now: u64) -> Result<(Action, Option<Bytes>)> {
+    pub(super) fn create(
+        self,
+        name: ActionName,
+        ranges: &Ranges,
+        now: u64,
+    ) -> Result<(Action, Option<Bytes>)> {
         let Given { exec, code } = self.exec.ok_or_else(|| Refusal::bad(words::NO_EXEC))?;
         let limits = limits(self.limits.as_ref(), ranges.defaults(), ranges)?;
         let mut annotations = self.annotations.unwrap_or_default();
@@ -212,7 +217,8 @@ mod tests {
 
     #[test]
     fn an_update_goes_up_a_patch_and_keeps_what_it_doesnt_name() {
-        let body = json!({"annotations": [{"key": "final", "value": true}], "delAnnotations": ["web-export"]});
+        let body =
+            json!({"annotations": [{"key": "final", "value": true}], "delAnnotations": ["web-export"]});
         let (updated, code) = put(body).unwrap().update(&hello(), &Ranges::default(), 2).unwrap();
         assert_eq!((updated.version.to_string().as_str(), updated.updated, code), ("0.0.2", 2, None));
         assert_eq!((updated.limits.timeout, updated.parameters.get("p")), (1000, Some(&json!(1))));
@@ -236,12 +242,16 @@ mod tests {
         let name = ActionName { namespace: "guest".into(), package: None, name: "x".into() };
         let none = put(json!({})).unwrap().create(name, &Ranges::default(), 1).unwrap_err();
         assert_eq!((none.status, &*none.text), (400, "exec undefined"));
-        for bad in [json!([]), json!({"version": "x"}), json!({"publish": "yes"}), json!({"parameters": {}})] {
+        for bad in [json!([]), json!({"version": "x"}), json!({"publish": "yes"}), json!({"parameters": {}})]
+        {
             assert_eq!(put(bad.clone()).unwrap_err().status, 400, "{bad}");
         }
         let large = json!({"parameters": [{"key": "p", "value": "x".repeat(1 << 20)}]});
         let refusal = put(large).unwrap_err();
         assert_eq!(refusal.status, 413);
-        assert!(refusal.text.starts_with("parameters larger than allowed: 1048579 > 1048576 bytes"), "{refusal:?}");
+        assert!(
+            refusal.text.starts_with("parameters larger than allowed: 1048579 > 1048576 bytes"),
+            "{refusal:?}"
+        );
     }
 }

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn keys_that_cannot_be_are_refused_without_being_told() {
-        for (name, key) in [("_", "u:12345678"), ("a b", "u:12345678"), ("a", "u"), ("a", ":12345678"), ("a", "u:1234567")]
+        for (name, key) in
+            [("_", "u:12345678"), ("a b", "u:12345678"), ("a", "u"), ("a", ":12345678"), ("a", "u:1234567")]
         {
             let error = Keys::new(&[Namespace { name: name.into(), key: key.into() }]).err().unwrap();
             assert!(!error.message().contains("1234567"), "{error}");

@@ -64,15 +64,6 @@ impl Catalog {
         self.actions.read().get(name).cloned()
     }
 
-    /// The action of a function's name on the host.
-    pub(super) fn by_function(&self, namespace: &str, function: &str) -> Option<Arc<Kept>> {
-        let actions = self.actions.read();
-        let of = |kept: &&Arc<Kept>| {
-            kept.action.name.namespace == namespace && kept.action.name.function() == function
-        };
-        actions.values().find(of).cloned()
-    }
-
     /// Every action there is.
     pub(super) fn every(&self) -> Vec<Arc<Kept>> {
         self.actions.read().values().cloned().collect()
@@ -80,8 +71,7 @@ impl Catalog {
 
     /// Actions of a namespace, the last changed first: all, or those of a package.
     pub(super) fn actions(&self, namespace: &str, package: Option<&str>) -> Vec<Arc<Kept>> {
-        let from =
-            ActionName { namespace: namespace.to_owned(), package: None, name: String::new() };
+        let from = ActionName { namespace: namespace.to_owned(), package: None, name: String::new() };
         let actions = self.actions.read();
         let of = actions
             .range((Bound::Included(from), Bound::Unbounded))
@@ -108,7 +98,8 @@ impl Catalog {
     /// An action's code; none where it has none.
     pub(super) async fn code(&self, kept: &Kept) -> crate::Result<Option<Bytes>> {
         let Some(digest) = kept.code else { return Ok(None) };
-        let lost = || Error::internal(format!("the code of action {} is lost: deploy it again", kept.action.name));
+        let lost =
+            || Error::internal(format!("the code of action {} is lost: deploy it again", kept.action.name));
         self.store.code(digest).await?.ok_or_else(lost).map(Some)
     }
 
@@ -155,7 +146,12 @@ impl Catalog {
     }
 
     async fn commit(&self, write: Write) -> Result<()> {
-        self.store.commit(write).await.and_then(crate::store::Commit::done).map(drop).map_err(Refusal::internal)
+        self.store
+            .commit(write)
+            .await
+            .and_then(crate::store::Commit::done)
+            .map(drop)
+            .map_err(Refusal::internal)
     }
 }
 

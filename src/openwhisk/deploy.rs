@@ -76,9 +76,10 @@ fn format(action: &Action) -> Result<Format> {
 /// Why the host doesn't take it, to be told to whoever declared it.
 pub(super) fn refused(error: &crate::Error) -> Refusal {
     match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::Impossible | ErrorKind::FunctionFailed | ErrorKind::OutOfMemory => {
-            Refusal::bad(error.message().to_owned())
-        }
+        ErrorKind::InvalidInput
+        | ErrorKind::Impossible
+        | ErrorKind::FunctionFailed
+        | ErrorKind::OutOfMemory => Refusal::bad(error.message().to_owned()),
         ErrorKind::Unavailable => Refusal::new(503, error.message().to_owned()),
         _ => Refusal::internal(error),
     }
@@ -109,11 +110,19 @@ mod tests {
         let wasm = of(json!({"kind": "wasm"}), json!([]), Some("(module)")).unwrap();
         assert_eq!((wasm.namespace.as_str(), wasm.format), ("guest", Format::Default));
         let limits = &wasm.limits;
-        assert_eq!((limits.memory, limits.max_logs, limits.timeout), (Some(256 * MIB), MIB, Duration::from_millis(1500)));
+        assert_eq!(
+            (limits.memory, limits.max_logs, limits.timeout),
+            (Some(256 * MIB), MIB, Duration::from_millis(1500))
+        );
         let env: Vec<_> = wasm.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             env,
-            ["LEVEL=1", "__OW_ACTION_NAME=/guest/p/hello", "__OW_ACTION_VERSION=0.0.3", "__OW_NAMESPACE=guest"]
+            [
+                "LEVEL=1",
+                "__OW_ACTION_NAME=/guest/p/hello",
+                "__OW_ACTION_VERSION=0.0.3",
+                "__OW_NAMESPACE=guest"
+            ]
         );
         wasm.validate().unwrap();
     }
@@ -126,8 +135,12 @@ mod tests {
         let js = json!({"kind": "nodejs:20", "runtime": "js", "main": "go"});
         let js = of(js, frame, Some("x")).unwrap().code.source.unwrap();
         assert_eq!((js.runtime.as_str(), js.main.as_str(), js.file.as_str()), ("js", "go", "hello.js"));
-        let wrong = of(json!({"kind": "wasm"}), json!([{"key": "format", "value": 1}]), Some("x")).unwrap_err();
+        let wrong =
+            of(json!({"kind": "wasm"}), json!([{"key": "format", "value": 1}]), Some("x")).unwrap_err();
         assert!(wrong.text.contains("'default', 'http', 'json', 'frame'"), "{}", wrong.text);
-        assert_eq!(of(json!({"kind": "blackbox", "image": "x"}), json!([]), Some("x")).unwrap_err().status, 400);
+        assert_eq!(
+            of(json!({"kind": "blackbox", "image": "x"}), json!([]), Some("x")).unwrap_err().status,
+            400
+        );
     }
 }

@@ -132,7 +132,9 @@ fn decoded(code: &str) -> (bool, Bytes) {
 
 /// Whether a source's code is an archive in base64.
 fn is_archive(code: &str) -> bool {
-    STANDARD.decode(code.trim()).is_ok_and(|bytes| bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x1f, 0x8b]))
+    STANDARD
+        .decode(code.trim())
+        .is_ok_and(|bytes| bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x1f, 0x8b]))
 }
 
 #[cfg(test)]
@@ -148,9 +150,13 @@ mod tests {
 
     #[test]
     fn sources_modules_and_images_are_read() {
-        let js = read(&json!({"kind": "nodejs:default", "code": "function main() {}", "main": "go"})).unwrap();
+        let js =
+            read(&json!({"kind": "nodejs:default", "code": "function main() {}", "main": "go"})).unwrap();
         assert_eq!(js.exec.as_json(None), json!({"kind": "nodejs:20", "binary": false, "main": "go"}));
-        assert_eq!((js.exec.runtime.as_deref(), js.code.as_deref()), (Some("js"), Some(&b"function main() {}"[..])));
+        assert_eq!(
+            (js.exec.runtime.as_deref(), js.code.as_deref()),
+            (Some("js"), Some(&b"function main() {}"[..]))
+        );
 
         let module = STANDARD.encode(b"\0asm\x01\0\0\0");
         let wasm = read(&json!({"kind": "wasm", "code": module})).unwrap();
@@ -167,14 +173,22 @@ mod tests {
         let zip = STANDARD.encode(b"PK\x03\x04....");
         for (exec, status, part) in [
             (json!({"code": "x"}), 400, "'kind' must be a string"),
-            (json!({"kind": "cobol:1", "code": "x"}), 400, "Valid values are: 'nodejs:default', 'nodejs:20', 'wasm'"),
+            (
+                json!({"kind": "cobol:1", "code": "x"}),
+                400,
+                "Valid values are: 'nodejs:default', 'nodejs:20', 'wasm'",
+            ),
             (json!({"kind": "nodejs:20"}), 400, "'code' must be a string"),
             (json!({"kind": "nodejs:20", "code": "x", "main": 1}), 400, "'main' be a string"),
             (json!({"kind": "nodejs:20", "code": zip}), 400, "archives are not supported"),
             (json!({"kind": "sequence", "components": ["/_/a"]}), 400, "Sequences are not offered"),
             (json!({"kind": "blackbox"}), 400, "'image' must be a string"),
             (json!({"kind": "wasm", "code": "AAAA"}), 400, "WebAssembly module in base64"),
-            (json!({"kind": "nodejs:20", "code": "x".repeat(1001)}), 413, "exec larger than allowed: 1001 > 1000"),
+            (
+                json!({"kind": "nodejs:20", "code": "x".repeat(1001)}),
+                413,
+                "exec larger than allowed: 1001 > 1000",
+            ),
         ] {
             let refusal = read(&exec).unwrap_err();
             assert_eq!(refusal.status, status, "{exec}");

@@ -34,8 +34,7 @@ impl Shared {
         let guard = self.pending.begin(run.id);
         let ended = run.run(&self.host).await;
         let mut activation = ended.activation(&run.about, &self.ranges);
-        let overloaded =
-            matches!(&ended.outcome.result, Err(error) if error.kind() == ErrorKind::Overloaded);
+        let overloaded = matches!(&ended.outcome.result, Err(error) if error.kind() == ErrorKind::Overloaded);
         if overloaded && done.is_closed() {
             // Its caller was told that it goes on.
         } else if overloaded {

@@ -9,11 +9,11 @@ pub(super) const SEQUENCE: &str = "sequence";
 
 /// A language's runtime as actions name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuntimeKinds {
+pub(super) struct RuntimeKinds {
     /// The runtime's name on the host.
-    pub runtime: String,
+    pub(super) runtime: String,
     /// The kinds it serves, as `nodejs:20` and `nodejs:default`.
-    pub kinds: Vec<String>,
+    pub(super) kinds: Vec<String>,
 }
 
 /// All kinds that a host serves.

@@ -104,7 +104,8 @@ impl Ranges {
         timeout.map_or(Ok(()), |value| duration(value, self.timeout))?;
         logs.map_or(Ok(()), |value| size("log", value, self.logs))?;
         concurrency.map_or(Ok(()), |value| at_once(value, self.concurrency))?;
-        let positive = |value: Option<i64>, base| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(base);
+        let positive =
+            |value: Option<i64>, base| value.and_then(|value| u64::try_from(value).ok()).unwrap_or(base);
         Ok(Limits {
             timeout: positive(timeout, base.timeout),
             memory: positive(memory, base.memory),
@@ -147,8 +148,7 @@ fn size(field: &str, value: i64, range: Range) -> Result<()> {
 
 fn duration(value: i64, range: Range) -> Result<()> {
     outside(value, range).map_or(Ok(()), |(how, allowed)| {
-        let text =
-            format!("duration {value} milliseconds {how} allowed threshold of {allowed} milliseconds");
+        let text = format!("duration {value} milliseconds {how} allowed threshold of {allowed} milliseconds");
         Err(Refusal::bad(text))
     })
 }
@@ -183,10 +183,7 @@ mod tests {
             (json!({"memory": 513}), "memory size 513 MB exceeds allowed threshold of 512 MB"),
             (json!({"memory": 127}), "memory size 127 MB below allowed threshold of 128 MB"),
             (json!({"memory": -1}), "memory size -1 MB below allowed threshold of 128 MB"),
-            (
-                json!({"timeout": 99}),
-                "duration 99 milliseconds below allowed threshold of 100 milliseconds",
-            ),
+            (json!({"timeout": 99}), "duration 99 milliseconds below allowed threshold of 100 milliseconds"),
             (
                 json!({"timeout": 300_001}),
                 "duration 300001 milliseconds exceeds allowed threshold of 300000 milliseconds",

@@ -40,7 +40,6 @@ mod version;
 mod web;
 mod words;
 
-pub(crate) use answer::Answer;
 pub use auth::Namespace;
 pub use config::OpenWhiskConfig;
 pub use limits::{Range, Ranges};
@@ -77,10 +76,10 @@ struct Shared {
 impl OpenWhisk {
     /// Reads what the store has; nothing is deployed yet. `InvalidInput` where a namespace or its key can't be.
     pub async fn open(host: Host, store: Store, config: OpenWhiskConfig) -> Result<Self> {
-        let runtimes = host.runtimes().iter().map(|runtime| RuntimeKinds {
-            runtime: runtime.name.clone(),
-            kinds: runtime.kinds.clone(),
-        });
+        let runtimes = host
+            .runtimes()
+            .iter()
+            .map(|runtime| RuntimeKinds { runtime: runtime.name.clone(), kinds: runtime.kinds.clone() });
         let kinds = Kinds::new(runtimes.collect());
         let keys = auth::Keys::new(&config.namespaces)?;
         let catalog = Catalog::open(store.clone()).await?;

@@ -162,7 +162,8 @@ mod tests {
         assert_eq!(binding.as_json().get("binding"), Some(&shown));
         let package = put(json!({"binding": {}})).create("guest", "tools", 1);
         assert_eq!(package.summary().get("binding"), Some(&json!(false)));
-        let refusal = put(json!({"binding": {"namespace": "_", "name": "x"}})).update(&package, 2).unwrap_err();
+        let refusal =
+            put(json!({"binding": {"namespace": "_", "name": "x"}})).update(&package, 2).unwrap_err();
         assert_eq!(refusal.status, 409);
         let updated = put(json!({"parameters": [{"key": "a", "value": 1}]})).update(&package, 2).unwrap();
         assert_eq!((updated.version.to_string().as_str(), updated.updated), ("0.0.2", 2));

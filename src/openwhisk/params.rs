@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn each_layer_wins_over_the_one_below() {
-        let package = read(json!([{"key": "a", "value": 1}, {"key": "b", "value": 1}, {"key": "c", "value": 1}]));
+        let package =
+            read(json!([{"key": "a", "value": 1}, {"key": "b", "value": 1}, {"key": "c", "value": 1}]));
         let action = read(json!([{"key": "b", "value": 2}, {"key": "c", "value": 2}]));
         let merged = package.under(&action).arguments(object(json!({"c": 3})));
         assert_eq!(Value::Object(merged), json!({"a": 1, "b": 2, "c": 3}));

@@ -112,7 +112,9 @@ mod tests {
             });
             catalog.put_package(serde_json::from_value(package).unwrap()).await.unwrap();
         }
-        for of in [name("guest", None, "a"), name("guest", Some("tools"), "a"), name("guest", Some("shared"), "a")] {
+        for of in
+            [name("guest", None, "a"), name("guest", Some("tools"), "a"), name("guest", Some("shared"), "a")]
+        {
             let action = json!({
                 "namespace": of.namespace, "package": of.package, "name": of.name, "version": "0.0.1",
                 "publish": false, "exec": {"kind": "wasm"}, "parameters": [{"key": "own", "value": "action"}],
@@ -129,7 +131,9 @@ mod tests {
         let catalog = catalog().await;
         let of = |own: &str, of: ActionName| {
             let resolved = catalog.resolve(own, &of)?;
-            let value = |key: &str| resolved.parameters.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned();
+            let value = |key: &str| {
+                resolved.parameters.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned()
+            };
             Ok((value("from"), value("own"), resolved.binding.is_some()))
         };
         let expected = |from: &str, bound| Ok::<_, Refusal>((from.to_owned(), "action".to_owned(), bound));

@@ -95,9 +95,11 @@ impl Response {
             Ok(Value::Object(mut fields)) => match fields.remove("error") {
                 Some(error) if ran => Self::error(Status::ApplicationError, error, size),
                 Some(error) => Self::error(Status::DeveloperError, error, size),
-                None if ran => {
-                    Self { status: Status::Success, result: Value::Object(fields), size: Some(body.len() as u64) }
-                }
+                None if ran => Self {
+                    status: Status::Success,
+                    result: Value::Object(fields),
+                    size: Some(body.len() as u64),
+                },
                 None => Self::error(Status::DeveloperError, words::not_json(&shown(body)), size),
             },
             Ok(list @ Value::Array(_)) if ran => {
@@ -114,9 +116,7 @@ impl Response {
             ErrorKind::FunctionFailed | ErrorKind::TooLarge => {
                 Self::error(Status::DeveloperError, error.message(), None)
             }
-            ErrorKind::TimedOut => {
-                Self::error(Status::DeveloperError, words::timed_out(timeout, !ran), None)
-            }
+            ErrorKind::TimedOut => Self::error(Status::DeveloperError, words::timed_out(timeout, !ran), None),
             ErrorKind::OutOfMemory => Self::error(Status::DeveloperError, words::OUT_OF_MEMORY, None),
             ErrorKind::NotFound => Self::whisk_error(words::REMOVED),
             ErrorKind::Unavailable | ErrorKind::Overloaded => Self::whisk_error(words::NO_RESOURCES),
@@ -159,7 +159,10 @@ mod tests {
     #[test]
     fn replies_are_results_as_openwhisk_takes_them() {
         let not = |answer: &str| {
-            (2, json!({"error": format!("The action did not produce a valid JSON or JSON Array response: {answer}")}))
+            (
+                2,
+                json!({"error": format!("The action did not produce a valid JSON or JSON Array response: {answer}")}),
+            )
         };
         assert_eq!(of(200, r#"{"a": 0.30000000000000004}"#), (0, json!({"a": 0.30000000000000004})));
         assert_eq!(of(200, "[1]"), (0, json!([1])));
@@ -175,7 +178,9 @@ mod tests {
         );
         let (status, result) = of(200, &format!("\"{}\"", "x".repeat(1000)));
         assert_eq!(status, 1);
-        assert!(result["error"].as_str().unwrap().contains("exceeded the allowed length: 1002 > 1000 bytes."));
+        assert!(
+            result["error"].as_str().unwrap().contains("exceeded the allowed length: 1002 > 1000 bytes.")
+        );
     }
 
     #[test]

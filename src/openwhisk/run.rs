@@ -44,8 +44,7 @@ impl Run {
         let (id, action) = (self.id, &self.about.action);
         let lines = Arc::new(Lines::default());
         let headers = [("content-type", Cow::Borrowed("application/json"))];
-        let request =
-            Request { id, headers: Headers::lent(&headers), lines: Some(&lines), ..Request::new() };
+        let request = Request { id, headers: Headers::lent(&headers), lines: Some(&lines), ..Request::new() };
         let body = self.arguments.clone().into();
         let began = SystemTime::now();
         let answered = host.stream(&action.namespace, &action.function(), request, body, usize::MAX).await;
@@ -61,9 +60,7 @@ impl Ended {
         let outcome = &self.outcome;
         let response = match &outcome.result {
             Ok(reply) => Response::of_reply(reply, ranges.max_result),
-            Err(error) => {
-                Response::of_error(error, about.limits.timeout, !outcome.timings.run.is_zero())
-            }
+            Err(error) => Response::of_error(error, about.limits.timeout, !outcome.timings.run.is_zero()),
         };
         Activation::new(Ran {
             id: outcome.id.to_string(),
@@ -92,7 +89,11 @@ impl Ended {
 }
 
 /// A record as the store keeps it. Logs are apart, so that lists needn't read them.
-pub(super) fn stored(id: InvocationId, about: &About, mut activation: Activation) -> Result<store::Activation> {
+pub(super) fn stored(
+    id: InvocationId,
+    about: &About,
+    mut activation: Activation,
+) -> Result<store::Activation> {
     let unwritable =
         |error: serde_json::Error| crate::Error::internal(format!("a record can't be written: {error}"));
     let logs = serde_json::to_vec(&std::mem::take(&mut activation.logs)).map_err(unwritable)?;

@@ -14,7 +14,7 @@ where
 {
     let (head, body) = request.into_parts();
     let answer = match api.begin(&head) {
-        Err(refused) => refused,
+        Err(refused) => *refused,
         Ok(asked) => {
             let most = asked.max_body;
             let announced = body.size_hint().lower().max(most.saturating_add(1));

@@ -15,8 +15,8 @@ use super::{OpenWhisk, Shared, web, words};
 use crate::invocation::InvocationId;
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, HeaderName,
-    HeaderValue,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW,
+    HeaderName, HeaderValue,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -40,7 +40,7 @@ pub(crate) struct Asked {
 
 impl OpenWhisk {
     /// Looks at a request's head: where it leads, and whether its key may go there.
-    pub(crate) fn begin(&self, head: &Parts) -> Result<Asked, Answer> {
+    pub(crate) fn begin(&self, head: &Parts) -> Result<Asked, Box<Answer>> {
         let transaction = transaction(&head.headers);
         let shared = &self.shared;
         let asked = || {
@@ -63,7 +63,7 @@ impl OpenWhisk {
         asked().map_err(|refusal: Refusal| {
             let mut answer = answer::refusal(&refusal, &transaction);
             dress(answer.headers_mut(), &transaction);
-            answer
+            Box::new(answer)
         })
     }
 
@@ -141,7 +141,11 @@ impl Asking<'_> {
     async fn answer(&self, route: Route) -> Result<Answer> {
         let method = if self.method == Method::HEAD { &Method::GET } else { self.method };
         if method == Method::OPTIONS {
-            return Ok(answer::whole(200, HeaderValue::from_static("text/plain; charset=UTF-8"), Bytes::new()));
+            return Ok(answer::whole(
+                200,
+                HeaderValue::from_static("text/plain; charset=UTF-8"),
+                Bytes::new(),
+            ));
         }
         let gets = *method == Method::GET;
         match route {
@@ -168,7 +172,9 @@ impl Asking<'_> {
             }
             _ if !gets => Ok(not_allowed("GET")),
             Route::Controller => Ok(self.controller()),
-            Route::Ping => Ok(answer::whole(200, HeaderValue::from_static("text/plain; charset=UTF-8"), "pong")),
+            Route::Ping => {
+                Ok(answer::whole(200, HeaderValue::from_static("text/plain; charset=UTF-8"), "pong"))
+            }
             Route::Api => Ok(self.api()),
             Route::Namespaces => Ok(answer::json(200, &[self.own])),
             Route::Namespace(ns) => self.namespace(&ns),

@@ -52,7 +52,10 @@ impl<'a> Context<'a> {
     /// The names of the parameters that it sets.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         let body = self.body.as_ref().and_then(Value::as_object);
-        self.query.pairs().map(|(name, _)| name).chain(body.into_iter().flat_map(Map::keys).map(String::as_str))
+        self.query
+            .pairs()
+            .map(|(name, _)| name)
+            .chain(body.into_iter().flat_map(Map::keys).map(String::as_str))
     }
 
     /// The parameters: what it was, over these its query, over these its body.
@@ -108,7 +111,10 @@ fn is_text(media: &str) -> bool {
         || media.ends_with("+xml")
         || matches!(
             media,
-            "application/xml" | "application/javascript" | "application/x-www-form-urlencoded" | "application/graphql"
+            "application/xml"
+                | "application/javascript"
+                | "application/x-www-form-urlencoded"
+                | "application/graphql"
         )
 }
 
@@ -119,7 +125,8 @@ mod tests {
 
     fn arguments(uri: &str, content_type: &str, body: &'static str, raw: bool) -> Result<Value> {
         let request = Request::post(uri).header("x-a", "1").header("X-A", "2");
-        let request = if content_type.is_empty() { request } else { request.header(CONTENT_TYPE, content_type) };
+        let request =
+            if content_type.is_empty() { request } else { request.header(CONTENT_TYPE, content_type) };
         let (head, ()) = request.body(()).unwrap().into_parts();
         let context = Context::read(&head, "/rest", Bytes::from_static(body.as_bytes()), raw)?;
         Ok(Value::Object(context.arguments(Some("guest"))))
@@ -141,7 +148,10 @@ mod tests {
     fn queries_and_bodies_are_parameters() {
         let json = "application/json; charset=utf-8";
         assert_eq!(of("/?a=1&b=2", json, r#"{"b": 3}"#, false), json!({"a": "1", "b": 3}));
-        assert_eq!(of("/", "application/x-www-form-urlencoded", "a=1+2&b=%41", false), json!({"a": "1 2", "b": "A"}));
+        assert_eq!(
+            of("/", "application/x-www-form-urlencoded", "a=1+2&b=%41", false),
+            json!({"a": "1 2", "b": "A"})
+        );
         assert_eq!(of("/", json, "[1]", false), json!({"__ow_body": [1]}));
         assert_eq!(of("/", "text/plain", "héllo", false), json!({"__ow_body": "héllo"}));
         assert_eq!(of("/", "image/png", "abc", false), json!({"__ow_body": "YWJj"}));

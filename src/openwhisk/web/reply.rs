@@ -77,7 +77,9 @@ fn http(result: &Value) -> Option<Result<Answer>> {
         Some(Value::String(text)) => {
             bytes(text, content_type).map(|(media, body)| (status.unwrap_or(200), Some(media), body))
         }
-        Some(body) => json(body, content_type).map(|(media, body)| (status.unwrap_or(200), Some(media), body)),
+        Some(body) => {
+            json(body, content_type).map(|(media, body)| (status.unwrap_or(200), Some(media), body))
+        }
     };
     Some(answered.map(|(status, media, body)| {
         let mut answer = http::Response::new(body);
@@ -176,7 +178,10 @@ mod tests {
         assert_eq!(http(json!({"body": "<b>"})), expect(200, "text/html; charset=UTF-8", "<b>"));
         assert_eq!(http(json!({})), expect(204, "", ""));
         assert_eq!(http(json!({"body": "", "statusCode": 201})), expect(201, "", ""));
-        assert_eq!(http(json!({"body": {"a": 1}, "statusCode": "202"})), expect(202, "application/json", r#"{"a":1}"#));
+        assert_eq!(
+            http(json!({"body": {"a": 1}, "statusCode": "202"})),
+            expect(202, "application/json", r#"{"a":1}"#)
+        );
         let typed = |kind: &str, body: Value| http(json!({"headers": {"Content-Type": kind}, "body": body}));
         assert_eq!(typed("image/png", json!("YWJj")), expect(200, "image/png", "abc"));
         assert_eq!(typed("application/json", json!("YWJj")), expect(200, "application/json", "abc"));
@@ -203,11 +208,12 @@ mod tests {
 
     #[test]
     fn headers_may_be_many_of_one_name() {
-        let result = json!({"headers": {"Set-Cookie": ["a=1", "b=2"], "X-N": 1, "X-B": true}, "statusCode": 302});
+        let result =
+            json!({"headers": {"Set-Cookie": ["a=1", "b=2"], "X-N": 1, "X-B": true}, "statusCode": 302});
         let answer = of(&result, Media::Http).unwrap();
         let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=1", "b=2"]);
-        assert_eq!((answer.headers()["x-n"].to_str(), answer.headers()["x-b"].to_str()), (Ok("1"), Ok("true")));
+        assert!(answer.headers()["x-n"] == "1" && answer.headers()["x-b"] == "true");
     }
 
     #[test]
@@ -217,7 +223,10 @@ mod tests {
         let html = expect(200, "text/html; charset=UTF-8", "<i>");
         assert_eq!(reply(json!({"html": "<i>"}), Media::Html), html);
         assert_eq!(reply(json!({"body": "<i>"}), Media::Html), html);
-        assert_eq!(reply(json!({"x": "<i>"}), Media::Html), expect(400, "refused", "Response is not valid 'text/html'."));
+        assert_eq!(
+            reply(json!({"x": "<i>"}), Media::Html),
+            expect(400, "refused", "Response is not valid 'text/html'.")
+        );
         assert_eq!(reply(json!({"svg": "<svg/>"}), Media::Svg), expect(200, "image/svg+xml", "<svg/>"));
         assert_eq!(reply(json!({"text": 1}), Media::Text).2, "1");
         assert_eq!(reply(json!({"text": {"a": 1}}), Media::Text).2, "{\n  \"a\": 1\n}");
