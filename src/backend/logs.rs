@@ -13,13 +13,12 @@ const TAIL: usize = 32;
 
 /// Where a backend writes what a sandbox says on stderr.
 pub struct Logs {
-    function: Arc<Function>,
     memory: u64,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    function: Arc<Function>,
     serving: Option<InvocationId>,
     /// Whoever keeps the lines of the request being served.
     lines: Option<Arc<Lines>>,
@@ -31,7 +30,18 @@ struct State {
 impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
-        Self { function, memory, state: Mutex::default() }
+        let (partial, tail) = (Vec::new(), VecDeque::new());
+        Self { memory, state: Mutex::new(State { function, serving: None, partial, tail, written: 0 }) }
+    }
+
+    /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
+    pub fn belong_to(&self, function: Arc<Function>) {
+        let mut state = self.state.lock();
+        if !state.partial.is_empty() {
+            self.line(&mut state);
+        }
+        state.function = function;
+        state.tail.clear();
     }
 
     /// From now on lines belong to this invocation, and are kept for it where somebody asks for them. What was written
@@ -52,7 +62,7 @@ impl Logs {
     /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
     pub fn write(&self, bytes: &[u8]) {
         let mut state = self.state.lock();
-        let limit = self.function.limits.max_logs;
+        let limit = state.function.limits.max_logs;
         let room = usize::try_from(limit.saturating_sub(state.written)).unwrap_or(usize::MAX);
         let before = state.written;
         state.written = before.saturating_add(bytes.len() as u64);
@@ -86,9 +96,9 @@ impl Logs {
         state.partial.clear();
         tracing::info!(
             target: "kiln::function",
-            function = %self.function.name,
-            backend = self.function.backend().map_or("", |backend| backend.as_str()),
-            format = %self.function.format,
+            function = %state.function.name,
+            backend = state.function.backend().map_or("", |backend| backend.as_str()),
+            format = %state.function.format,
             memory = self.memory,
             invocation = state.serving.map(tracing::field::display),
             "{line}"
@@ -105,7 +115,7 @@ impl Logs {
 
 impl std::fmt::Debug for Logs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Logs").field("function", &self.function.name).finish_non_exhaustive()
+        f.debug_struct("Logs").field("function", &self.state.lock().function.name).finish_non_exhaustive()
     }
 }
 
@@ -126,6 +136,20 @@ mod tests {
             logs.write(piece.as_bytes());
         }
         assert_eq!(logs.tail(), ["ab", "c", "", "d"]);
+    }
+
+    #[test]
+    fn w2_what_a_runtime_said_before_is_not_its_functions() {
+        let logs = logs(1 << 20);
+        logs.write(b"runtime\nup");
+        let mut hello = Function::source("hello", "js", "");
+        hello.limits.max_logs = 3;
+        logs.belong_to(Arc::new(hello));
+        assert!(logs.tail().is_empty());
+        assert!(format!("{logs:?}").contains("hello"));
+        logs.serve(InvocationId::new());
+        logs.write(b"abcd\n");
+        assert_eq!(logs.tail(), ["abc", "(stderr beyond 3 bytes is dropped)"], "its own limit holds");
     }
 
     #[test]

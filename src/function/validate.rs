@@ -13,7 +13,7 @@ impl Function {
         match self.backend() {
             _ if self.code.source.is_some() => self.validate_source()?,
             None => {
-                return Err(Error::invalid("it has no code: give it `wasm`, `image`, or both; or `source`"));
+                return Err(Error::invalid("it has no code: give it `wasm`, `image`, or both, or `source`"));
             }
             Some(BackendKind::Wasm) if self.code.wasm.is_none() => {
                 return Err(Error::invalid("`backend = \"wasm\"` needs a module: give it `wasm`"));

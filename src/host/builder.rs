@@ -1,6 +1,7 @@
 //! Sets up a host.
 
 use super::registry::Registry;
+use super::runtimes::Runtimes;
 use super::state::State;
 use super::{Host, Shared, memory, timer};
 use crate::backend::Backend;
@@ -132,15 +133,17 @@ impl HostBuilder {
                 "two runtimes are called {name:?}, by their names or kinds: give each its own"
             )));
         }
+        let runtimes = Runtimes::new(self.runtimes);
+        let pool = Pool::new(PoolConfig { budget, ..self.pool });
         let (stop, stopping) = watch::channel(false);
         let shared = Arc::new(Shared {
             began: Instant::now(),
             runtime,
             backends: self.backends,
-            runtimes: self.runtimes,
             registry: ArcSwap::from_pointee(Registry::default()),
             deploying: tokio::sync::Mutex::new(()),
-            state: Mutex::new(State::new(Pool::new(PoolConfig { budget, ..self.pool }))),
+            state: Mutex::new(State::new(pool, runtimes.kinds())),
+            runtimes,
             closed: Notify::new(),
             stop,
             stopping,
@@ -152,6 +155,7 @@ impl HostBuilder {
             budget,
         });
         timer::spawn(&shared);
+        shared.prewarm_runtimes();
         Ok(Host { shared })
     }
 }

@@ -107,7 +107,7 @@ impl Shared {
                 Submitted::Granted(job, grant, later) => (Ok((job, grant, arrival)), Some(later)),
                 Submitted::Waits(waiting) => (waiting.granted(arrival, patience).await, None),
             };
-            let (job, run, granted) = match granted {
+            let (job, mut run, granted) = match granted {
                 Ok((job, Grant::Run(run), at)) => (job, run, at),
                 Ok((_, Grant::Refused(Refused::Closed), _)) => return Attempt::Closed,
                 Ok((_, Grant::Refused(Refused::Because(error)), _)) | Err(error) => {
@@ -115,6 +115,9 @@ impl Shared {
                     return Attempt::Ended(Err(error));
                 }
             };
+            if run.life.blank {
+                run.life.adopt(revised);
+            }
             outcome.start = Some(run.start);
             let running = Running::new(self, (job, run), (arrival, granted), outcome);
             let mut ran = pin!(ran(running, request, upload, parts_above, outcome));

@@ -5,8 +5,10 @@
 //! unlocking: a warm hit crosses neither a task nor a channel.
 
 mod builder;
+mod deploy;
 mod exchange;
 mod flow;
+mod initialise;
 mod invoke;
 mod limit;
 mod memory;
@@ -16,6 +18,7 @@ mod promise;
 mod record;
 mod registry;
 mod running;
+mod runtimes;
 mod sandbox;
 mod state;
 mod stream;
@@ -33,12 +36,13 @@ use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::function::{BackendKind, Function};
 use crate::invocation::{Invocation, Outcome, Request};
-use crate::pool::{Figures, FunctionFigures, FunctionSpec, Kind, Time};
+use crate::pool::{Figures, FunctionFigures, Time};
 use crate::revision::Revision;
 use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use registry::{Registry, Revised};
+use registry::Registry;
+use runtimes::Runtimes;
 use state::State;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -85,7 +89,7 @@ struct Shared {
     began: Instant,
     runtime: tokio::runtime::Handle,
     backends: Vec<Arc<dyn Backend>>,
-    runtimes: Vec<Runtime>,
+    runtimes: Runtimes,
     registry: ArcSwap<Registry>,
     /// One deployment at a time: the registry and the pool change together.
     deploying: tokio::sync::Mutex<()>,
@@ -149,80 +153,6 @@ impl Host {
         HostBuilder::default()
     }
 
-    /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one
-    /// is left alone. `InvalidInput` where it can't be, with its name in front.
-    pub async fn deploy(&self, function: Function) -> Result<Revision> {
-        let name = function.name.clone();
-        self.deploy_unnamed(function).await.map_err(|error| error.context(format_args!("function {name:?}")))
-    }
-
-    async fn deploy_unnamed(&self, function: Function) -> Result<Revision> {
-        function.validate()?;
-        let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
-        let function = Arc::new(function);
-        let shared = &self.shared;
-        let program = shared.backend(backend)?.prepare(function.clone()).await?;
-        let revision = function.revision(program.code());
-        let memory = program.memory();
-        let _one = shared.deploying.lock().await;
-        let current = shared.registry.load().get(&function.namespace, &function.name).cloned();
-        if current.is_some_and(|current| current.revision == revision) {
-            return Ok(revision);
-        }
-        if memory > shared.budget {
-            tracing::warn!(function = %function.name, memory, budget = shared.budget, "needs more than the whole budget: every request to it will be refused");
-        }
-        let oneshot = !function.format.is_streaming();
-        let prewarm = if oneshot && !program.prewarms_oneshot() {
-            if function.prewarm > 0 {
-                tracing::warn!(function = %function.name, "`prewarm` has no effect on a one-shot image that is reached through the engine's `attach`: its container can't start before its request is known");
-            }
-            0
-        } else {
-            function.prewarm
-        };
-        shared.event(|state, now| {
-            let kind = Kind(state.next_kind);
-            state.next_kind = state.next_kind.wrapping_add(1);
-            let id = state.pool.add_function(FunctionSpec {
-                memory,
-                concurrency: function.limits.concurrency,
-                max_sandboxes: function.limits.max_sandboxes,
-                max_uses: function.max_uses(),
-                idle_timeout: function.idle_timeout(),
-                pause_after: (program.pauses() && !oneshot)
-                    .then(|| function.pause_after.unwrap_or(PAUSE_AFTER)),
-                kind: Some(kind),
-            });
-            // Read under the lock, as `undeploy` does: each revision is retired once.
-            let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
-            let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind });
-            state.know(revised.clone());
-            shared.registry.rcu(|registry| registry.with(revised.clone()));
-            if prewarm > 0 {
-                state.pool.set_prewarm(now, kind, memory, prewarm, Some(id));
-            }
-            if let Some(old) = old {
-                state.retire(now, &old);
-            }
-        });
-        Ok(revision)
-    }
-
-    /// Takes a function away: its running and waiting requests are still served. False if there is none.
-    pub fn undeploy(&self, namespace: &str, name: &str) -> bool {
-        let shared = &self.shared;
-        let mut found = false;
-        shared.event(|state, now| {
-            if let Some(old) = shared.registry.load().get(namespace, name).cloned() {
-                shared.registry.rcu(|registry| registry.without(namespace, name));
-                state.retire(now, &old);
-                found = true;
-            }
-        });
-        found
-    }
-
     /// Runs one invocation of the function `name` in the default namespace. Dropping the future stops it
     /// (`SEEDS.md E10`).
     pub async fn invoke(&self, name: &str, invocation: Invocation) -> Outcome {
@@ -268,7 +198,7 @@ impl Host {
 
     /// The runtimes that source functions may name.
     pub fn runtimes(&self) -> &[Runtime] {
-        &self.shared.runtimes
+        &self.shared.runtimes.all
     }
 
     /// The pool in figures (`SEEDS.md W19`).

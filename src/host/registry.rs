@@ -1,6 +1,7 @@
 //! What is deployed: by namespace and name, the revision that runs now.
 
 use crate::backend::Program;
+use crate::format::Init;
 use crate::function::{BackendKind, Function};
 use crate::pool::{FunctionId, Kind};
 use crate::revision::Revision;
@@ -8,7 +9,17 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One deployed revision: all that starting and calling it needs.
+/// What its sandboxes are once they have started.
+pub(super) enum Load {
+    /// The function itself.
+    Own,
+    /// A runtime that is to be given this function's source.
+    Source(Arc<Init>),
+    /// A runtime that belongs to no function yet.
+    Stem,
+}
+
+/// One deployed revision, or a runtime's base: all that starting and calling it needs.
 pub(super) struct Revised {
     pub(super) function: Arc<Function>,
     pub(super) revision: Revision,
@@ -17,8 +28,16 @@ pub(super) struct Revised {
     pub(super) memory: u64,
     /// The pool's name for it.
     pub(super) id: FunctionId,
-    /// The pool's name for its prewarmed sandboxes.
+    /// The pool's name for the prewarmed sandboxes that serve it: a runtime's for all of its functions.
     pub(super) kind: Kind,
+    pub(super) load: Load,
+}
+
+impl Revised {
+    /// The prewarmed sandboxes that serve it, by the pool's names.
+    pub(super) fn stock(&self) -> (Kind, u64) {
+        (self.kind, self.memory)
+    }
 }
 
 /// All revisions that run now. Replaced as a whole, so that a look-up takes no lock.

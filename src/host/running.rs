@@ -29,7 +29,8 @@ pub(super) struct Running {
     start: Start,
     pub(super) life: Option<Box<Life>>,
     granted: Time,
-    was_paused: bool,
+    /// Whether it had to be thawed or given its code first.
+    was_delayed: bool,
     /// When the run ended, if that has been seen.
     pub(super) ended: Option<Time>,
 }
@@ -57,7 +58,7 @@ impl Running {
             start,
             life: Some(run.life),
             granted,
-            was_paused: false,
+            was_delayed: false,
             ended: None,
         }
     }
@@ -71,7 +72,7 @@ impl Running {
                 return false;
             }
             life.paused = false;
-            self.was_paused = true;
+            self.was_delayed = true;
         }
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
         // another one would fare no better.
@@ -83,6 +84,11 @@ impl Running {
             // It was started ahead and has no stdio yet.
             false => !life.sandbox.is_dead(),
         }
+    }
+
+    /// Whether its sandbox serves its first job right from its start.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_fresh(self.start))
     }
 
     /// The job goes back to the head of the line, the sandbox goes.
@@ -111,6 +117,10 @@ impl Running {
         outcome: &mut Outcome,
     ) -> Result<Answered> {
         let host = self.host.clone();
+        if self.life.as_ref().is_some_and(|life| life.blank) {
+            self.initialise(request.id, outcome).await?;
+            self.was_delayed = true;
+        }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
         life.logs.serve(request.id, request.lines);
@@ -187,7 +197,7 @@ impl Running {
             came = within(|| after(boot), &host.stopping, ready).await.transpose();
         }
         // The clock is looked at only where it has gone on: a warm call of a module takes less than a microsecond.
-        let is_ready = self.start == Start::Warm && !self.was_paused && function.format.is_streaming();
+        let is_ready = self.start == Start::Warm && !self.was_delayed && function.format.is_streaming();
         let began = if is_ready { self.granted } else { host.now() };
         outcome.timings.start += began.since(self.granted);
         let mut ongoing = Ongoing::new(self, flow, began, limit);

@@ -20,6 +20,8 @@ pub(super) struct Life {
     pub(super) began: Time,
     /// Whether it has been handed to a job before.
     pub(super) used: bool,
+    /// Whether it is a runtime that has yet to load its function's code.
+    pub(super) blank: bool,
     /// Whether it is frozen. Kept here and not taken from the pool: whoever was granted it may go away before thawing it.
     pub(super) paused: bool,
 }

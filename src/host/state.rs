@@ -1,6 +1,6 @@
 //! What lies under the host's one short lock: the pool, and beside it the sandboxes at rest and the callers that wait.
 
-use super::registry::Revised;
+use super::registry::{Load, Revised};
 use super::sandbox::Life;
 use crate::error::{Error, ErrorKind};
 use crate::invocation::Start;
@@ -48,10 +48,16 @@ pub(super) enum Work {
     Forget(Arc<Revised>),
 }
 
+/// Sandboxes started ahead, by kind and memory, and how many.
+type Stock = ((Kind, u64), u32);
+
 pub(super) struct State {
     pub(super) pool: Pool,
     functions: Vec<Option<Arc<Revised>>>,
-    kinds: HashMap<Kind, Arc<Revised>>,
+    /// What is started ahead, by kind and memory.
+    kinds: HashMap<(Kind, u64), Arc<Revised>>,
+    /// Stem cells that are kept ready: what runtimes and the functions on them ask for together.
+    stems: HashMap<(Kind, u64), u32>,
     pub(super) next_kind: u32,
     sandboxes: Vec<Option<Box<Life>>>,
     jobs: Vec<Option<oneshot::Sender<Grant>>>,
@@ -62,12 +68,13 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, next_kind: u32) -> Self {
         Self {
             pool,
             functions: Vec::new(),
             kinds: HashMap::new(),
-            next_kind: 0,
+            stems: HashMap::new(),
+            next_kind,
             sandboxes: Vec::new(),
             jobs: Vec::new(),
             failure: None,
@@ -78,17 +85,53 @@ impl State {
 
     /// Makes a revision known by the pool's names for it.
     pub(super) fn know(&mut self, revised: Arc<Revised>) {
-        self.kinds.insert(revised.kind, revised.clone());
+        if let Load::Own = revised.load {
+            self.kinds.insert(revised.stock(), revised.clone());
+        }
         let index = revised.id.index();
         if let Some(slot) = slot(&mut self.functions, index) {
             *slot = Some(revised);
         }
     }
 
-    /// No new jobs for a revision, and nothing is started ahead for it any more.
-    pub(super) fn retire(&mut self, now: Time, revised: &Revised) {
-        self.pool.set_prewarm(now, revised.kind, revised.memory, 0, Some(revised.id));
-        self.pool.retire_function(now, revised.id);
+    /// Makes known what a runtime's stem cells are started from.
+    pub(super) fn know_base(&mut self, base: Arc<Revised>) {
+        self.kinds.entry(base.stock()).or_insert(base);
+    }
+
+    /// A revision takes the place of another: that one gets no new jobs, and nothing is started ahead for it any more.
+    /// The new one with how many sandboxes are to be kept ready for it.
+    pub(super) fn replace(&mut self, now: Time, new: Option<(&Revised, u32)>, old: Option<&Revised>) {
+        let stem = |of: &Revised| matches!(of.load, Load::Source(_));
+        if let Some((new, count)) = new.filter(|(new, count)| !stem(new) && *count > 0) {
+            self.pool.set_prewarm(now, new.kind, new.memory, count, Some(new.id));
+        }
+        let wanted = new.filter(|(new, _)| stem(new)).map(|(new, count)| (new.stock(), count));
+        let given_up = old.filter(|old| stem(old)).map(|old| (old.stock(), old.function.prewarm));
+        self.rewarm(now, wanted, given_up);
+        if let Some(old) = old {
+            if !stem(old) {
+                self.pool.set_prewarm(now, old.kind, old.memory, 0, Some(old.id));
+            }
+            self.pool.retire_function(now, old.id);
+        }
+    }
+
+    /// Stem cells are asked for beside those that are kept ready already, and others aren't any more.
+    pub(super) fn rewarm(&mut self, now: Time, more: Option<Stock>, less: Option<Stock>) {
+        // Both are counted before the pool hears of either: where they are of one kind, none is started or removed in vain.
+        if let Some((stock, count)) = more {
+            let kept = self.stems.entry(stock).or_default();
+            *kept = kept.saturating_add(count);
+        }
+        if let Some((stock, count)) = less {
+            let kept = self.stems.entry(stock).or_default();
+            *kept = kept.saturating_sub(count);
+        }
+        for ((kind, memory), _) in more.into_iter().chain(less) {
+            let count = self.stems.get(&(kind, memory)).copied().unwrap_or_default();
+            self.pool.set_prewarm(now, kind, memory, count, None);
+        }
     }
 
     /// Lays a sandbox at rest in its slot.
@@ -157,7 +200,7 @@ impl State {
                 Action::Start { sandbox, target } => {
                     let revised = match target {
                         Target::Function(function) => self.functions.get(function.index()).cloned().flatten(),
-                        Target::Prewarm(kind, _) => self.kinds.get(&kind).cloned(),
+                        Target::Prewarm(kind, memory) => self.kinds.get(&(kind, memory)).cloned(),
                     };
                     match revised {
                         Some(revised) => work.push(Work::Start { sandbox, revised }),
@@ -177,7 +220,9 @@ impl State {
                     if let Some(slot) = self.functions.get_mut(function.index())
                         && let Some(revised) = slot.take()
                     {
-                        self.kinds.remove(&revised.kind);
+                        if let Load::Own = revised.load {
+                            self.kinds.remove(&revised.stock());
+                        }
                         work.push(Work::Forget(revised));
                     }
                 }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::promise::Promise;
-use super::registry::Revised;
+use super::registry::{Load, Revised};
 use super::sandbox::Life;
 use super::state::{State, Work};
 use crate::backend::{Logs, StartSpec, Started};
@@ -102,6 +102,7 @@ impl Shared {
             Ok(Started { sandbox: started, phases }) => {
                 let session = Session::new(revised.function.format);
                 let ended = started.ended();
+                let blank = !matches!(revised.load, Load::Own);
                 let life = Box::new(Life {
                     id: sandbox,
                     revised,
@@ -111,6 +112,7 @@ impl Shared {
                     phases,
                     began,
                     used: false,
+                    blank,
                     paused: false,
                 });
                 let held = life.held();
@@ -136,8 +138,9 @@ impl Shared {
                 }
             }
             Err(error) => {
-                let error =
-                    error.context(format_args!("function {:?} could not be started", revised.function.name));
+                let what = if matches!(revised.load, Load::Stem) { "runtime" } else { "function" };
+                let name = &revised.function.name;
+                let error = error.context(format_args!("{what} {name:?} could not be started"));
                 let error = with_tail(error, &logs);
                 tracing::warn!(function = %revised.function.name, kind = %error.kind(), "{error}");
                 self.event(|state, now| {

@@ -233,7 +233,7 @@ fn a_missing_manifest_is_named() {
 fn what_a_function_cannot_be_is_placed_at_it() {
     assert_eq!(
         only("[host]\n\n[function.echo]\nformat = \"http\""),
-        "3:11: function `echo`: it has no code: give it `wasm`, `image`, or both"
+        "3:11: function `echo`: it has no code: give it `wasm`, `image`, or both, or `source`"
     );
     assert_eq!(
         only("[function.echo]\nimage = \"echo:1\"\nmax_sandboxes = 0"),

@@ -15,5 +15,6 @@ mod deployments;
 mod ends;
 mod idle;
 mod room;
+mod runtimes;
 mod sandboxes;
 mod support;

@@ -1,7 +1,7 @@
 //! A backend in memory, steered by a handle: for tests of whatever drives backends.
 //!
-//! It keeps the whole contract of a [`Backend`], with no thread, process or daemon: its sandboxes run one of two
-//! small guests, `echo` and `faulty`, which read all four formats from in-memory stdin and answer on in-memory
+//! It keeps the whole contract of a [`Backend`], with no thread, process or daemon: its sandboxes run one of three
+//! small guests, `echo`, `faulty` and `runtime`, which read all four formats from in-memory stdin and answer on in-memory
 //! stdout. [`backend`] gives it together with a [`Handle`], by which a test makes starts slow, or hang, or fail,
 //! lets sandboxes die, holds removals, and counts what happened.
 //!
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Which guest runs is said by the image's reference, the module's bytes or its file's name: the one that
-//! contains `faulty` or, failing that, `echo`. What it does is said by the request's path:
+//! contains `runtime`, `faulty` or, failing those, `echo`. What it does is said by the request's path:
 //!
 //! | guest | path | what it does |
 //! | --- | --- | --- |
@@ -47,7 +47,12 @@
 //! | | `/error/<text>` | the function's own error |
 //! | | all others | the reply's body is the request's |
 //!
-//! Both heed `KILN_INIT_LOG=<text>` and `KILN_INIT_MS=<n>` in their environment as they start, and `faulty` also
+//! `runtime` loads a function's source first, and is `echo` then, or `faulty` if a line of it says so. Its other lines are
+//! done while it is loaded: `log <text>`, `sleep <ms>`, `error <text>`, `exit <code>`, `trap`, `silence`, `stray`. Its
+//! requests to `/source`, `/names` and `/id` are answered with what it was told, and `/keep` with the body of the one before;
+//! with a line `count` or `env <name>` all of them are, with `{"count":<requests>}` or `{"<name>":<value or null>}`.
+//!
+//! All heed `KILN_INIT_LOG=<text>` and `KILN_INIT_MS=<n>` in their environment as they start, and `faulty` also
 //! `KILN_INIT=exit|trap|loop|hog`.
 //!
 //! A fake of kind [`BackendKind::Wasm`] behaves as the wasm backend does: a start has seen the guest to its first
@@ -97,7 +102,7 @@ impl Backend for Fake {
         let code = code(self.kind, &function)?;
         let guest = Guest::of(&code).ok_or_else(|| {
             Error::invalid(format!(
-                "the fake backend has no guest {:?}: give a name that contains `echo` or `faulty`",
+                "the fake backend has no guest {:?}: give a name that contains `echo`, `faulty` or `runtime`",
                 String::from_utf8_lossy(&code)
             ))
         })?;

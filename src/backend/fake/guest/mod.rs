@@ -3,6 +3,7 @@
 
 mod echo;
 mod faulty;
+mod runtime;
 mod wire;
 
 use super::process::Process;
@@ -21,12 +22,17 @@ pub(super) enum Guest {
     Echo,
     /// Goes wrong as it is told.
     Faulty,
+    /// Becomes one of the others by the source that it is given.
+    Runtime,
 }
 
 impl Guest {
     /// The guest that a function's code names.
     pub(super) fn of(code: &[u8]) -> Option<Self> {
         let names = |name: &str| code.windows(name.len()).any(|part| part == name.as_bytes());
+        if names("runtime") {
+            return Some(Self::Runtime);
+        }
         if names("faulty") { Some(Self::Faulty) } else { names("echo").then_some(Self::Echo) }
     }
 }
@@ -42,26 +48,42 @@ pub(super) struct Setup {
 /// Runs a guest to its end.
 pub(super) fn run(process: Arc<Process>, setup: Setup) -> Pin<Box<dyn Future<Output = Exit> + Send>> {
     Box::pin(async move {
-        match serve(&process, &setup).await {
+        match serve(&process, setup).await {
             Ok(()) => Exit::Code(0),
             Err(exit) => exit,
         }
     })
 }
 
-async fn serve(process: &Process, setup: &Setup) -> Result<(), Exit> {
-    initialise(process, setup).await?;
-    let mut wire = Wire::open(process, &setup.env)?;
+async fn serve(process: &Process, mut setup: Setup) -> Result<(), Exit> {
+    initialise(process, &setup).await?;
+    let env = setup.env.clone();
+    let mut wire = Wire::open(process, &env)?;
     wire.ready().await;
+    let mut loaded = None;
+    if setup.guest == Guest::Runtime {
+        let Some(init) = wire.init().await? else { return Ok(()) };
+        let Some(source) = runtime::load(process, &mut setup, &init).await? else {
+            process.write(init.failed(&runtime::why(&init))).await;
+            // The host has no more to ask of it.
+            return if wire.request().await?.is_none() { Ok(()) } else { Err(Exit::Code(70)) };
+        };
+        process.write(init.loaded()).await;
+        loaded = Some(source);
+    }
     let mut served = 0;
     while let Some(request) = wire.request().await? {
         served += 1;
+        if let Some(reply) = loaded.as_mut().and_then(|loaded| loaded.answer(&request)) {
+            process.write(wire.encode(&request, &reply)).await;
+            continue;
+        }
         match setup.guest {
-            Guest::Echo => {
-                let reply = echo::answer(process, setup, &request, served).await?;
+            Guest::Echo | Guest::Runtime => {
+                let reply = echo::answer(process, &setup, &request, served).await?;
                 process.write(wire.encode(&request, &reply)).await;
             }
-            Guest::Faulty => faulty::answer(process, setup, &wire, &request).await?,
+            Guest::Faulty => faulty::answer(process, &setup, &wire, &request).await?,
         }
         if wire.is_oneshot() {
             break;

@@ -21,6 +21,32 @@ pub(super) struct Request {
     pub(super) body: Bytes,
     /// The frame's id.
     pub(super) frame: u64,
+    /// The invocation's, where a runtime is told it.
+    pub(super) id: String,
+}
+
+/// What a runtime is given to become a function.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Init {
+    frame: u64,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) main: String,
+    pub(super) file: String,
+    pub(super) code: String,
+    pub(super) env: BTreeMap<String, String>,
+}
+
+impl Init {
+    /// Says that the code is loaded.
+    pub(super) fn loaded(&self) -> Bytes {
+        frame(1, self.frame, b"", b"")
+    }
+
+    /// Says what is wrong with it.
+    pub(super) fn failed(&self, why: &str) -> Bytes {
+        frame(4, self.frame, b"", why.as_bytes())
+    }
 }
 
 /// One reply.
@@ -165,6 +191,7 @@ impl<'a> Wire<'a> {
             headers: headers.collect(),
             body: std::mem::take(&mut self.buffer).into(),
             frame: 0,
+            id: String::new(),
         })
     }
 
@@ -220,30 +247,34 @@ impl<'a> Wire<'a> {
                 .collect(),
             body: text("/body").to_owned().into(),
             frame: 0,
+            id: String::new(),
+        }))
+    }
+
+    /// A function's source, for a runtime; `None` at the end of stdin before it.
+    pub(super) async fn init(&mut self) -> Result<Option<Init>, Exit> {
+        let Some((kind, id, meta, body)) = self.frame().await? else { return Ok(None) };
+        if kind != 5 {
+            return Err(self.unreadable(&format!("a frame of kind {kind} came before any code")));
+        }
+        let text = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let env = meta.get("env").and_then(Value::as_object).into_iter().flatten();
+        Ok(Some(Init {
+            frame: id,
+            namespace: text("namespace"),
+            name: text("name"),
+            main: text("main"),
+            file: text("file"),
+            code: String::from_utf8_lossy(&body).into_owned(),
+            env: env.flat_map(|(name, value)| pairs(name, value)).collect(),
         }))
     }
 
     async fn frame_request(&mut self) -> Result<Option<Request>, Exit> {
-        if self.buffer.is_empty() && !self.more().await {
-            return Ok(None);
+        let Some((kind, id, meta, body)) = self.frame().await? else { return Ok(None) };
+        if kind != 2 {
+            return Err(self.unreadable(&format!("a frame of kind {kind} isn't a request")));
         }
-        let head = self.exactly(16).await?;
-        let [a, b, c, d, kind, flags, e, f, id @ ..] = &head[..] else {
-            return Err(self.unreadable("half a frame's head"));
-        };
-        let id = <[u8; 8]>::try_from(id).map_or(0, u64::from_le_bytes);
-        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        let meta_length = usize::from(u16::from_le_bytes([*e, *f]));
-        if *kind != 2 || *flags != 0 || meta_length > length {
-            return Err(self.unreadable(&format!("no request frame: {head:?}")));
-        }
-        let meta = self.exactly(meta_length).await?;
-        let body = self.exactly(length - meta_length).await?;
-        let meta: Value = if meta.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&meta).map_err(|error| self.unreadable(&format!("frame meta: {error}")))?
-        };
         let text = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default();
         let headers = meta.get("headers").and_then(Value::as_object).into_iter().flatten();
         let mut headers: Vec<_> = headers.flat_map(|(name, value)| pairs(name, value)).collect();
@@ -260,7 +291,33 @@ impl<'a> Wire<'a> {
             headers,
             body,
             frame: id,
+            id: text("id").into(),
         }))
+    }
+
+    /// The next frame: its kind, id, metadata and body.
+    async fn frame(&mut self) -> Result<Option<(u8, u64, Value, Bytes)>, Exit> {
+        if self.buffer.is_empty() && !self.more().await {
+            return Ok(None);
+        }
+        let head = self.exactly(16).await?;
+        let [a, b, c, d, kind, flags, e, f, id @ ..] = &head[..] else {
+            return Err(self.unreadable("half a frame's head"));
+        };
+        let id = <[u8; 8]>::try_from(id).map_or(0, u64::from_le_bytes);
+        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        let meta_length = usize::from(u16::from_le_bytes([*e, *f]));
+        if *flags != 0 || meta_length > length {
+            return Err(self.unreadable(&format!("no frame: {head:?}")));
+        }
+        let meta = self.exactly(meta_length).await?;
+        let body = self.exactly(length - meta_length).await?;
+        let meta: Value = if meta.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&meta).map_err(|error| self.unreadable(&format!("frame meta: {error}")))?
+        };
+        Ok(Some((*kind, id, meta, body)))
     }
 
     /// Reads one more piece of stdin; false at its end.

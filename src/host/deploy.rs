@@ -1,0 +1,97 @@
+//! Functions come, change and go.
+
+use super::registry::{Load, Revised};
+use super::runtimes::Settled;
+use super::{Host, PAUSE_AFTER};
+use crate::error::{Error, Result};
+use crate::function::Function;
+use crate::pool::{FunctionSpec, Kind};
+use crate::revision::Revision;
+use std::sync::Arc;
+
+impl Host {
+    /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one
+    /// is left alone. `InvalidInput` where it can't be, with its name in front.
+    ///
+    /// A source function's code is read now, and loaded by each of its sandboxes before its first request: what is wrong
+    /// with it is those requests' error.
+    pub async fn deploy(&self, function: Function) -> Result<Revision> {
+        let name = function.name.clone();
+        self.deploy_unnamed(function).await.map_err(|error| error.context(format_args!("function {name:?}")))
+    }
+
+    async fn deploy_unnamed(&self, mut function: Function) -> Result<Revision> {
+        function.validate()?;
+        let shared = &self.shared;
+        let (function, program, backend, memory, stem) = match function.code.source.take() {
+            Some(source) => {
+                let Settled { function, base, init } = shared.settle(function, source).await?;
+                let (program, backend) = (base.program.clone(), base.backend);
+                (Arc::new(function), program, backend, base.memory, Some((base.kind, Load::Source(init))))
+            }
+            None => {
+                let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
+                let function = Arc::new(function);
+                let program = shared.backend(backend)?.prepare(function.clone()).await?;
+                let memory = program.memory();
+                (function, program, backend, memory, None)
+            }
+        };
+        let revision = function.revision(program.code());
+        let _one = shared.deploying.lock().await;
+        let current = shared.registry.load().get(&function.namespace, &function.name).cloned();
+        if current.is_some_and(|current| current.revision == revision) {
+            return Ok(revision);
+        }
+        if memory > shared.budget {
+            tracing::warn!(function = %function.name, memory, budget = shared.budget, "needs more than the whole budget: every request to it will be refused");
+        }
+        let oneshot = !function.format.is_streaming();
+        let prewarm = if oneshot && !program.prewarms_oneshot() {
+            if function.prewarm > 0 {
+                tracing::warn!(function = %function.name, "`prewarm` has no effect on a one-shot image that is reached through the engine's `attach`: its container can't start before its request is known");
+            }
+            0
+        } else {
+            function.prewarm
+        };
+        shared.event(|state, now| {
+            let (kind, load) = stem.unwrap_or_else(|| {
+                let kind = Kind(state.next_kind);
+                state.next_kind = state.next_kind.wrapping_add(1);
+                (kind, Load::Own)
+            });
+            let id = state.pool.add_function(FunctionSpec {
+                memory,
+                concurrency: function.limits.concurrency,
+                max_sandboxes: function.limits.max_sandboxes,
+                max_uses: function.max_uses(),
+                idle_timeout: function.idle_timeout(),
+                pause_after: (program.pauses() && !oneshot)
+                    .then(|| function.pause_after.unwrap_or(PAUSE_AFTER)),
+                kind: Some(kind),
+            });
+            // Read under the lock, as `undeploy` does: each revision is retired once.
+            let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
+            let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind, load });
+            state.know(revised.clone());
+            shared.registry.rcu(|registry| registry.with(revised.clone()));
+            state.replace(now, Some((&revised, prewarm)), old.as_deref());
+        });
+        Ok(revision)
+    }
+
+    /// Takes a function away: its running and waiting requests are still served. False if there is none.
+    pub fn undeploy(&self, namespace: &str, name: &str) -> bool {
+        let shared = &self.shared;
+        let mut found = false;
+        shared.event(|state, now| {
+            if let Some(old) = shared.registry.load().get(namespace, name).cloned() {
+                shared.registry.rcu(|registry| registry.without(namespace, name));
+                state.replace(now, None, Some(&old));
+                found = true;
+            }
+        });
+        found
+    }
+}
