@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::code::Digest;
-use super::tables::DOCUMENTS;
+use super::tables::{DOCUMENTS, DocumentRow};
 use super::write::{Commit, Expect, Write};
 use crate::error::Result;
 use bytes::Bytes;
@@ -41,7 +41,7 @@ pub struct Document {
 }
 
 impl Document {
-    fn read((version, digest, bytes): (u64, &[u8], &[u8])) -> Self {
+    fn read((version, digest, bytes): DocumentRow<'_>) -> Self {
         Self { bytes: Bytes::copy_from_slice(bytes), code: Digest::from_stored(digest), version }
     }
 }

@@ -48,9 +48,9 @@ mod tests;
 mod write;
 mod writer;
 
-#[allow(unused_imports, reason = "intake is next")]
-pub(crate) use accepted::{Accepted, Head, Mark};
+pub(crate) use accepted::{Accepted, Mark};
 pub use activations::{Activation, Query};
+pub(crate) use apply::millis;
 pub use code::Digest;
 pub use config::StoreConfig;
 pub use documents::{Document, Key};

@@ -13,8 +13,11 @@ pub(super) const META_NEXT: &str = "next";
 /// In [`META`]: what all records of the ring take, in bytes.
 pub(super) const META_RING: &str = "ring";
 
-/// Collection, namespace, name: version, the code's digest or nothing, bytes.
-pub(super) const DOCUMENTS: TableDefinition<(&str, &str, &str), (u64, &[u8], &[u8])> =
+/// Collection, namespace, name.
+pub(super) type DocumentKey = (&'static str, &'static str, &'static str);
+/// Version, the code's digest or nothing, bytes.
+pub(super) type DocumentRow<'a> = (u64, &'a [u8], &'a [u8]);
+pub(super) const DOCUMENTS: TableDefinition<DocumentKey, DocumentRow<'static>> =
     TableDefinition::new("documents");
 /// Digest: code.
 pub(super) const CODE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("code");
@@ -43,8 +46,7 @@ pub(super) const MARKS: TableDefinition<u64, (u32, u64)> = TableDefinition::new(
 
 /// All tables but [`META`], opened once for a batch.
 pub(super) struct Tables<'a> {
-    pub(super) documents:
-        Table<'a, (&'static str, &'static str, &'static str), (u64, &'static [u8], &'static [u8])>,
+    pub(super) documents: Table<'a, DocumentKey, DocumentRow<'static>>,
     pub(super) code: Table<'a, &'static [u8], &'static [u8]>,
     pub(super) code_refs: Table<'a, &'static [u8], u64>,
     pub(super) records: Table<'a, u64, RecordRow<'static>>,
