@@ -31,7 +31,10 @@ impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
         let (partial, tail) = (Vec::new(), VecDeque::new());
-        Self { memory, state: Mutex::new(State { function, serving: None, partial, tail, written: 0 }) }
+        Self {
+            memory,
+            state: Mutex::new(State { function, serving: None, lines: None, partial, tail, written: 0 }),
+        }
     }
 
     /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
@@ -48,6 +51,10 @@ impl Logs {
     /// before any request was the sandbox's initialisation: it is kept for the first.
     pub fn serve(&self, id: InvocationId, lines: Option<&Arc<Lines>>) {
         let mut state = self.state.lock();
+        if state.serving == Some(id) {
+            // Its code was loaded for it.
+            return;
+        }
         if state.serving.is_none()
             && let Some(lines) = lines
         {
@@ -147,7 +154,7 @@ mod tests {
         logs.belong_to(Arc::new(hello));
         assert!(logs.tail().is_empty());
         assert!(format!("{logs:?}").contains("hello"));
-        logs.serve(InvocationId::new());
+        logs.serve(InvocationId::new(), None);
         logs.write(b"abcd\n");
         assert_eq!(logs.tail(), ["abc", "(stderr beyond 3 bytes is dropped)"], "its own limit holds");
     }

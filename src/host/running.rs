@@ -118,7 +118,7 @@ impl Running {
     ) -> Result<Answered> {
         let host = self.host.clone();
         if self.life.as_ref().is_some_and(|life| life.blank) {
-            self.initialise(request.id, outcome).await?;
+            self.initialise(request, outcome).await?;
             self.was_delayed = true;
         }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
