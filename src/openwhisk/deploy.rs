@@ -7,9 +7,12 @@ use super::refusal::{Refusal, Result};
 use crate::error::ErrorKind;
 use crate::function::{Format, Function, MIB, Module, Source};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// What says how a module or an image is spoken to.
 const FORMAT: &str = "format";
+/// What a start may take at least, the loading of the code included: containers take a while.
+const START: Duration = Duration::from_secs(10);
 /// A result this many times too long is still read, so that its length can be told.
 const ROOM: u64 = 4;
 
@@ -49,6 +52,7 @@ pub(super) fn function(action: &Action, code: Option<Bytes>, ranges: &Ranges) ->
     function.namespace.clone_from(&action.name.namespace);
     function.limits.memory = Some(action.limits.memory.saturating_mul(MIB));
     function.limits.timeout = action.timeout();
+    function.limits.start_timeout = action.timeout().max(START);
     function.limits.max_reply = ranges.max_result.saturating_mul(ROOM);
     function.limits.max_logs = action.limits.logs.saturating_mul(MIB);
     function.env = action.parameters.environment();
@@ -89,7 +93,6 @@ pub(super) fn refused(error: &crate::Error) -> Refusal {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use std::time::Duration;
 
     fn action(exec: Value, annotations: Value) -> Action {
         let kept = json!({
@@ -124,6 +127,7 @@ mod tests {
                 "__OW_NAMESPACE=guest"
             ]
         );
+        assert_eq!(limits.start_timeout, START);
         wasm.validate().unwrap();
     }
 

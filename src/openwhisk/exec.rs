@@ -46,7 +46,7 @@ impl Given {
                 return Err(Refusal::malformed(why));
             }
         };
-        let code = text("code").filter(|code| !code.trim().is_empty());
+        let code = text("code").filter(|code| kind != BLACKBOX || !code.trim().is_empty());
         if let Some(code) = code
             && code.len() as u64 > max_code
         {

@@ -46,6 +46,16 @@ impl Face {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Waits until nothing goes on behind a caller's back, as runs of OpenWhisk's that nobody waits for.
+    pub(super) async fn finish(&self) {
+        #[cfg(feature = "openwhisk")]
+        if let Some(api) = &self.openwhisk
+            && let Err(error) = api.drain().await
+        {
+            tracing::error!("what was accepted may not be on disk: {error}");
+        }
+    }
+
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Unpin + Send + 'static,

@@ -118,6 +118,7 @@ impl Server {
         drop(self.listener);
         face.drain();
         connections.finish().await;
+        face.finish().await;
         self.host.drain().await;
     }
 }
