@@ -130,7 +130,8 @@ pub trait Sandbox: Send {
     /// Bytes that it really holds at rest, to be charged while it is idle: at most its program's `memory()`.
     fn held(&self) -> u64;
 
-    /// Whether it has ended by itself, as far as that can be told without waiting.
+    /// Whether it has ended by itself, as far as that can be told without waiting. An end of its stdout is seen by
+    /// [`Stdio::stray`], which is asked first where there is a stdio.
     fn is_dead(&mut self) -> bool;
 
     /// Completes when an idle sandbox ends by itself, so that its charge is given back at once. A backend whose idle

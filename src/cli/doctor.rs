@@ -53,7 +53,7 @@ pub(super) async fn doctor(args: &Doctor, output: Output) -> anyhow::Result<Exit
     };
     let mut checks = vec![cores()];
     checks.extend(std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| maps(&text)));
-    match host::build(&settings, identity::of_one_life()) {
+    match host::build(&settings, &[], identity::of_one_life()) {
         Ok(host) => {
             checks.push(budget(&host, settings.memory.is_some()));
             checks.push(wasm(&host).await);

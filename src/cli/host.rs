@@ -6,6 +6,7 @@ use crate::backend::wasm::Wasm;
 use crate::error::Result;
 use crate::host::{Host, HostBuilder};
 use crate::manifest::HostSettings;
+use crate::runtime::Runtime;
 use std::sync::Arc;
 
 /// A host, and what of its backends can be asked directly.
@@ -34,13 +35,14 @@ impl Made {
 }
 
 /// A host with every backend that was built in. `id` marks its containers. Must be called within a tokio runtime.
-pub(super) fn build(settings: &HostSettings, id: String) -> Result<Host> {
-    Ok(make(settings, id, &|backend| backend)?.host)
+pub(super) fn build(settings: &HostSettings, runtimes: &[Runtime], id: String) -> Result<Host> {
+    Ok(make(settings, runtimes, id, &|backend| backend)?.host)
 }
 
 /// As [`build`], each backend as `wrap` gives it back.
 pub(super) fn make(
     settings: &HostSettings,
+    runtimes: &[Runtime],
     id: String,
     #[cfg_attr(
         not(any(feature = "wasm", feature = "docker")),
@@ -48,7 +50,7 @@ pub(super) fn make(
     )]
     wrap: &dyn Fn(Arc<dyn Backend>) -> Arc<dyn Backend>,
 ) -> Result<Made> {
-    let builder = configure(settings);
+    let builder = runtimes.iter().cloned().fold(configure(settings), HostBuilder::runtime);
     #[cfg(feature = "wasm")]
     let (builder, wasm) = {
         use crate::backend::wasm::WasmConfig;

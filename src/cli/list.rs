@@ -15,13 +15,16 @@ pub(super) async fn functions(args: &Remote, output: Output) -> anyhow::Result<E
 
 fn functions_table(functions: &[FunctionView]) -> Table {
     let figures = ["MEMORY", "ACTIVE", "IDLE", "STARTING", "WAITING", "MAX"];
-    let heading =
-        ["NAME", "BACKEND", "FORMAT", "MEMORY", "ACTIVE", "IDLE", "STARTING", "WAITING", "MAX", "REVISION"];
+    let heading = [
+        "NAME", "BACKEND", "RUNTIME", "FORMAT", "MEMORY", "ACTIVE", "IDLE", "STARTING", "WAITING", "MAX",
+        "REVISION",
+    ];
     let mut table = table(&heading, &figures);
     for function in functions {
         table.add_row([
             function.name.clone(),
             function.backend.to_string(),
+            function.runtime.clone().unwrap_or_else(|| "-".to_owned()),
             function.format.to_string(),
             bytes(function.memory),
             function.active.to_string(),
@@ -73,6 +76,7 @@ mod tests {
             namespace: "_".into(),
             name: "echo".into(),
             backend: BackendKind::Wasm,
+            runtime: Some("js".into()),
             format: Format::Frame,
             revision: "0123456789abcdef0123456789abcdef".into(),
             memory: 64 * MIB,
@@ -88,7 +92,7 @@ mod tests {
         let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(
             rows[1],
-            ["echo", "wasm", "frame", "64.0", "MiB", "1", "2", "3", "4", "8", "0123456789ab"]
+            ["echo", "wasm", "js", "frame", "64.0", "MiB", "1", "2", "3", "4", "8", "0123456789ab"]
         );
         assert!(rows[0].starts_with(&["NAME", "BACKEND"]));
 

@@ -7,13 +7,14 @@ use crate::error::{Error, ErrorKind};
 use crate::function::Function;
 use crate::invocation::{Invocation, Reply};
 use crate::manifest::{self, HostSettings, Manifest};
+use crate::runtime::Runtime;
 use anyhow::Context;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) async fn run(args: Run) -> anyhow::Result<ExitCode> {
-    let (mut function, settings) = declared(&args)?;
+    let Declared { mut function, runtimes, settings } = declared(&args)?;
     let path = args.path.clone();
     adjust(&mut function, args)?;
     function.validate()?;
@@ -25,7 +26,7 @@ pub(super) async fn run(args: Run) -> anyhow::Result<ExitCode> {
     let settings = HostSettings { max_body: Some(u64::MAX), kept_networks: Some(0), ..settings };
 
     let mut ending = Ending::new()?;
-    let host = host::build(&settings, identity::of_one_life())?;
+    let host = host::build(&settings, &runtimes, identity::of_one_life())?;
     let invoked = async {
         host.deploy(function).await?;
         host.invoke(&name, invocation).await.result
@@ -55,10 +56,23 @@ fn finish(reply: &Reply) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(ErrorKind::FunctionFailed.exit_code()))
 }
 
-/// The function that was named, as a file, an image or in a manifest, and its host's settings.
-fn declared(args: &Run) -> Result<(Function, HostSettings), Error> {
+/// The function that was named, and the host that runs it.
+struct Declared {
+    function: Function,
+    runtimes: Vec<Runtime>,
+    settings: HostSettings,
+}
+
+impl From<Function> for Declared {
+    fn from(function: Function) -> Self {
+        Self { function, runtimes: Vec::new(), settings: HostSettings::default() }
+    }
+}
+
+/// What was named, as a file, an image or in a manifest.
+fn declared(args: &Run) -> Result<Declared, Error> {
     if let Some(image) = &args.image {
-        return Ok((Function::image("run", image), HostSettings::default()));
+        return Ok(Function::image("run", image).into());
     }
     let what = args.what.as_deref().unwrap_or_default();
     let Some(file) = &args.file else {
@@ -69,9 +83,9 @@ fn declared(args: &Run) -> Result<(Function, HostSettings), Error> {
                 manifest::DEFAULT_FILE
             )));
         }
-        return Ok((Function::wasm(name_of(what), what), HostSettings::default()));
+        return Ok(Function::wasm(name_of(what), what).into());
     };
-    let Manifest { host, functions, .. } = Manifest::read(file)?;
+    let Manifest { host: settings, mut runtimes, functions, .. } = Manifest::read(file)?;
     let names: Vec<_> = functions.iter().map(|function| format!("`{}`", function.name)).collect();
     let missing = || {
         let known = if names.is_empty() { "none".into() } else { names.join(", ") };
@@ -81,7 +95,8 @@ fn declared(args: &Run) -> Result<(Function, HostSettings), Error> {
     let mut function = functions.into_iter().find(|function| function.name == what).ok_or_else(missing)?;
     // One request needs one sandbox, and that is started for it.
     function.prewarm = 0;
-    Ok((function, host))
+    runtimes.iter_mut().for_each(|runtime| runtime.prewarm.clear());
+    Ok(Declared { function, runtimes, settings })
 }
 
 /// A file's name as a function's: for logs and for the program's own name.

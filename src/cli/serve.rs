@@ -25,7 +25,7 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let listen = args.listen.or(manifest.host.listen).unwrap_or(LISTEN);
     let settings = HostSettings { memory: args.memory.or(manifest.host.memory), ..manifest.host.clone() };
     let id = identity::of_server(settings.id.as_deref(), &manifest.file, listen);
-    let host = host::build(&settings, id)?;
+    let host = host::build(&settings, &manifest.runtimes, id)?;
     // Before anything is cleaned up: whoever has the address is the only one with this id.
     let server = Server::bind(listen, host.clone()).await?;
 

@@ -1,6 +1,6 @@
 //! What of a declaration can't be, said where it is declared.
 
-use super::{BackendKind, DEFAULT_NAMESPACE, Function};
+use super::{BackendKind, DEFAULT_NAMESPACE, Format, Function};
 use crate::error::{Error, Result};
 
 impl Function {
@@ -89,6 +89,12 @@ impl Function {
                     "`{key}` can't go with `source`, since {instead}: leave one of them out"
                 )));
             }
+        }
+        if self.format != Format::Default && !self.format.carries_source() {
+            return Err(Error::invalid(format!(
+                "`format` is `{}`, which can't carry source: leave it out, its runtime has one",
+                self.format
+            )));
         }
         if source.runtime.is_empty() {
             return Err(Error::invalid(
@@ -183,6 +189,7 @@ mod tests {
                     });
                 }),
             ),
+            ("`format`", refused(|it| it.format = Format::Json)),
             ("`main`", refused(|it| it.code.source.as_mut().unwrap().main.clear())),
             ("`runtime`", refused(|it| it.code.source.as_mut().unwrap().runtime.clear())),
         ] {

@@ -34,13 +34,12 @@ impl Verdict {
 
 /// Whether nothing came from an idle sandbox that breaks its stream, and it still lives.
 pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
-    // Asked first: to find its end a backend may read ahead, and what that brings is looked at, too.
-    let dead = sandbox.is_dead();
     if let Err(broken) = take_stray(sandbox, session) {
         tracing::warn!(%broken, "a sandbox wrote while no request was under way: it is removed");
         return false;
     }
-    !dead
+    // Asked last: where a backend looks at stdout, it may have found its end there.
+    !sandbox.is_dead()
 }
 
 /// Takes what a sandbox wrote while no request was under way: it must never be read as a reply (`SEEDS.md E2`).

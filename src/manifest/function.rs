@@ -1,10 +1,10 @@
 //! `[function.NAME]`: a function's declaration, made a [`Function`].
 
 use super::faults::Faults;
-use super::section::{Entry, Section, show};
-use super::units;
-use crate::function::{BackendKind, Dir, Format, Function, Image, Limits, Module, PullPolicy};
-use std::path::{Path, PathBuf};
+use super::section::{Section, show};
+use super::{code, units};
+use crate::function::{BackendKind, Dir, Format, Function, Limits, Module};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -34,8 +34,9 @@ pub(super) fn read(all: Section<'_>, folder: &Path) -> Vec<Function> {
 
 fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Function {
     let mut function = Function::wasm(name, "");
-    function.code.wasm = wasm(&mut section, folder).map(Module::File);
-    function.code.image = image(&mut section);
+    function.code.wasm = code::wasm(&mut section, folder).map(Module::File);
+    function.code.image = code::image(&mut section);
+    function.code.source = code::source(&mut section, folder);
     function.backend =
         section.choice("backend", &BackendKind::ALL.map(|backend| (backend.as_str(), backend)));
     function.format =
@@ -64,37 +65,6 @@ fn limits(section: &mut Section<'_>) -> Limits {
         max_reply: section.size("max_reply").unwrap_or(default.max_reply),
         max_logs: section.size("max_logs").unwrap_or(default.max_logs),
     }
-}
-
-/// A missing module is reported and kept: the function has code, if not there.
-fn wasm(section: &mut Section<'_>, folder: &Path) -> Option<PathBuf> {
-    let entry = section.take("wasm")?;
-    let right = "the path of a .wasm or .wat file, relative to the manifest's folder";
-    let Some(text) = entry.value.as_str().filter(|text| !text.is_empty()) else {
-        let found = show(entry.value);
-        section.faults.add(entry.at, format!("`wasm` is {found}: give {right}"));
-        return Some(PathBuf::new());
-    };
-    let file = folder.join(text);
-    if !file.is_file() {
-        let message = format!("`wasm` is {text:?}, but there is no file {}: give {right}", file.display());
-        section.faults.add(entry.at, message);
-    }
-    Some(file)
-}
-
-fn image(section: &mut Section<'_>) -> Option<Image> {
-    let named = section.take("image");
-    let policies =
-        [("never", PullPolicy::Never), ("if-missing", PullPolicy::IfMissing), ("always", PullPolicy::Always)];
-    let pull = section.choice("pull", &policies).unwrap_or_default();
-    let Entry { value, at, .. } = named?;
-    let reference = value.as_str().filter(|text| !text.is_empty());
-    if reference.is_none() {
-        section.faults.add(at, format!("`image` is {}: give an image's name, as \"echo:1\"", show(value)));
-    }
-    // Reported or not, it was given: that it has no code isn't what is wrong.
-    Some(Image { reference: reference.unwrap_or_default().into(), pull })
 }
 
 fn dirs(section: &mut Section<'_>, folder: &Path) -> Vec<Dir> {

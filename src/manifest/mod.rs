@@ -9,14 +9,24 @@
 //! wasm = "thumbnail.wasm"       # relative to this file's folder
 //! format = "frame"
 //! env = { LEVEL = "info" }
+//!
+//! [runtime.js]                  # a language's runtime: `wasm`, `image` or both
+//! wasm = "js.wasm"
+//! kinds = ["nodejs:default"]
+//! prewarm = 4                   # stem cells kept ready; or [{ backend = "wasm", memory = "64MiB", count = 4 }]
+//!
+//! [function.hello]
+//! source = "hello.js"           # `runtime` by the file's extension unless said, `main = "main"`
 //! ```
 //!
 //! The file is not deserialised but walked: a deserialiser stops at the first mistake, while whoever edits a
 //! manifest wants them all. [`Manifest::parse`] reports every one of them, a line each.
 
+mod code;
 mod faults;
 mod function;
 mod host;
+mod runtime;
 mod section;
 mod units;
 
@@ -25,6 +35,7 @@ pub use units::{parse_dir, parse_duration, parse_size};
 
 use crate::error::{Error, Result};
 use crate::function::{Function, Module};
+use crate::runtime::Runtime;
 use faults::Faults;
 use section::Section;
 use std::path::{Path, PathBuf};
@@ -33,13 +44,15 @@ use toml::de::DeTable;
 /// The name of the file that is read where none is given.
 pub const DEFAULT_FILE: &str = "kiln.toml";
 
-/// A manifest that has been read: settings of the host, and its functions in order of their names.
+/// A manifest that has been read: settings of the host, its runtimes and its functions, both in order of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// The file it was read from, as it was named.
     pub file: PathBuf,
     /// `[host]`.
     pub host: HostSettings,
+    /// `[runtime.NAME]`, all of them valid.
+    pub runtimes: Vec<Runtime>,
     /// `[function.NAME]`, all of them valid.
     pub functions: Vec<Function>,
 }
@@ -72,19 +85,25 @@ impl Manifest {
 
         let mut root = Section::new("the manifest", root.get_ref(), &faults);
         let host = root.table("host").map(|section| host::read(section, &folder)).unwrap_or_default();
+        let runtimes = root.table("runtime").map(|all| runtime::read(all, &folder)).unwrap_or_default();
         let functions = root.table("function").map(|all| function::read(all, &folder)).unwrap_or_default();
         root.finish();
         faults.check()?;
-        Ok(Self { file, host, functions })
+        Ok(Self { file, host, runtimes, functions })
     }
 
-    /// The files that decide what runs: the manifest itself and every module that it names.
+    /// The files that decide what runs: the manifest itself, and every module and source that it names.
     pub fn files(&self) -> Vec<PathBuf> {
-        let modules = self.functions.iter().filter_map(|function| match &function.code.wasm {
-            Some(Module::File(file)) => Some(file.clone()),
-            _ => None,
+        let runtimes = self.runtimes.iter().filter_map(|runtime| runtime.wasm.as_ref());
+        let functions = self.functions.iter().flat_map(|function| {
+            let source = function.code.source.as_ref().map(|source| &source.code);
+            [function.code.wasm.as_ref(), source].into_iter().flatten()
         });
-        std::iter::once(self.file.clone()).chain(modules).collect()
+        let files = runtimes.chain(functions).filter_map(|code| match code {
+            Module::File(file) => Some(file.clone()),
+            Module::Bytes(_) => None,
+        });
+        std::iter::once(self.file.clone()).chain(files).collect()
     }
 }
 

@@ -51,6 +51,11 @@ impl<'a> Section<'a> {
         Some(self.left.swap_remove(at))
     }
 
+    /// Where a key's value stands, if the key is there.
+    pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
+        self.left.iter().find(|entry| entry.key == key).map(|entry| entry.at.clone())
+    }
+
     fn read<T>(
         &mut self,
         key: &'static str,

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::function::{BackendKind, Dir, Format, MIB, PullPolicy};
+use crate::function::{BackendKind, Dir, Format, MIB, PullPolicy, Source};
 use crate::pool::Policy;
+use crate::runtime::Prewarm;
 use std::time::Duration;
 
 /// What is wrong with a text, without the file's name.
@@ -259,4 +260,93 @@ fn all_mistakes_are_shown_in_the_files_order() {
     let places: Vec<_> =
         faults(text).iter().map(|fault| fault.split_once(' ').unwrap().0.to_owned()).collect();
     assert_eq!(places, ["2:10:", "3:1:", "4:11:", "7:11:"]);
+}
+
+/// A folder with a module and two sources, and what a manifest in it comes to.
+fn in_folder(text: &str) -> (tempfile::TempDir, Result<Manifest, String>) {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["js.wasm", "hello.js", "hello"] {
+        std::fs::write(folder.path().join(file), "x").unwrap();
+    }
+    let parsed = Manifest::parse(folder.path().join("kiln.toml"), text);
+    let shown = folder.path().join("kiln.toml:").display().to_string();
+    (folder, parsed.map_err(|error| error.message().replace(&shown, "")))
+}
+
+#[test]
+fn runtimes_and_source_functions_are_read() {
+    let (folder, manifest) = in_folder(
+        r#"
+        [runtime.js]
+        wasm = "js.wasm"
+        image = "kiln-js:1"
+        kinds = ["nodejs:default"]
+        memory = "64MiB"
+        prewarm = [{ count = 2 }, { backend = "docker", memory = "128MiB", count = 1 }]
+
+        [runtime.python]
+        image = "kiln-python:1"
+        prewarm = 3
+
+        [function.hello]
+        source = "hello.js"
+        backend = "docker"
+        env = { A = "1" }
+
+        [function.other]
+        source = "hello"
+        runtime = "nodejs:default"
+        main = "run"
+    "#,
+    );
+    let manifest = manifest.unwrap();
+    let [js, python] = manifest.runtimes.as_slice() else { panic!("{:?}", manifest.runtimes) };
+    let file = |name: &str| folder.path().join(name);
+    assert_eq!((js.name.as_str(), js.kinds.as_slice()), ("js", ["nodejs:default".to_owned()].as_slice()));
+    assert_eq!((js.wasm.clone(), js.memory), (Some(Module::File(file("js.wasm"))), Some(64 * MIB)));
+    let prewarm = |backend, memory, count| Prewarm { backend, memory, count };
+    assert_eq!(
+        js.prewarm,
+        [prewarm(BackendKind::Wasm, None, 2), prewarm(BackendKind::Docker, Some(128 * MIB), 1)]
+    );
+    assert_eq!(python.prewarm, [prewarm(BackendKind::Docker, None, 3)]);
+    let [hello, other] = manifest.functions.as_slice() else { panic!("{:?}", manifest.functions) };
+    assert_eq!(hello.code.source, Some(Source::new("js", Module::File(file("hello.js")))));
+    assert_eq!((hello.backend, hello.format), (Some(BackendKind::Docker), Format::Default));
+    let other = other.code.source.as_ref().unwrap();
+    assert_eq!((other.runtime.as_str(), other.main.as_str()), ("nodejs:default", "run"));
+    assert_eq!(manifest.files(), ["kiln.toml", "js.wasm", "hello.js", "hello"].map(file));
+}
+
+#[test]
+fn what_a_runtime_or_a_source_can_not_be_is_placed() {
+    let js = "[runtime.js]\nwasm = \"js.wasm\"\n";
+    let hello = "[function.f]\nsource = \"hello.js\"\n";
+    for (text, fault) in [
+        ("[runtime.js]\n".to_owned(), "1:10: runtime `js`: it has no code"),
+        (format!("{js}format = \"json\""), "1:10: runtime `js`: `format` is `json`"),
+        (format!("{js}prewarm = \"2\""), "3:11: `prewarm` is \"2\": give a whole number, or a list"),
+        (format!("{js}prewarm = [2]"), "3:12: `prewarm` has the integer 2: give"),
+        (format!("{js}prewarm = [{{}}]"), "3:12: `prewarm` has a table without a good `count`"),
+        (
+            format!("{js}prewarm = [{{ count = 1, backend = \"docker\" }}]"),
+            "1:10: runtime `js`: `prewarm` asks for sandboxes on docker, but it has no `image`",
+        ),
+        (format!("{js}kind = [\"a\"]"), "3:1: unknown key `kind` in [runtime.js]: did you mean `kinds`?"),
+        ("runtime.js = 1".to_owned(), "1:14: runtime `js` is the integer 1: give a table, as [runtime.js]"),
+        ("[function.f]\nsource = \"no.js\"".to_owned(), "2:10: `source` is \"no.js\", but there is no file"),
+        ("[function.f]\nsource = 1".to_owned(), "2:10: `source` is the integer 1: give the path of a file"),
+        ("[function.f]\nsource = \"hello\"".to_owned(), "2:10: `source` is"),
+        (format!("{hello}runtime = 1"), "3:11: `runtime` is the integer 1: give a runtime's name or kind"),
+        (
+            format!("{hello}format = \"http\""),
+            "1:11: function `f`: `format` is `http`, which can't carry source",
+        ),
+        (format!("{hello}args = [\"a\"]"), "1:11: function `f`: `args` can't go with `source`"),
+        ("[function.f]\nimage = \"f:1\"\nmain = \"x\"".to_owned(), "3:8: `main` is for source functions"),
+    ] {
+        let (_folder, parsed) = in_folder(&text);
+        let error = parsed.unwrap_err();
+        assert!(error.starts_with(fault) && !error.contains('\n'), "{text}\n{error}\n{fault}");
+    }
 }

@@ -68,6 +68,9 @@ impl Reloader {
             }
             tracing::warn!("[host] `{key}` has changed, which takes effect when the host is started again");
         }
+        if self.manifest.runtimes != manifest.runtimes {
+            tracing::warn!("[runtime] has changed, which takes effect when the host is started again");
+        }
         let failed = deploy(&self.host, &manifest.functions).await;
         for error in &failed {
             tracing::error!("left as it was: {error}");

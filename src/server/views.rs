@@ -14,6 +14,9 @@ pub struct FunctionView {
     pub name: String,
     /// Its backend.
     pub backend: BackendKind,
+    /// The runtime that loads its source; `None` where it is a module or an image.
+    #[serde(default)]
+    pub runtime: Option<String>,
     /// Its format.
     pub format: Format,
     /// The digest of all that decides how it runs.
@@ -43,6 +46,7 @@ impl From<&Deployed> for FunctionView {
             namespace: function.namespace.clone(),
             name: function.name.clone(),
             backend: deployed.backend,
+            runtime: function.code.source.as_ref().map(|source| source.runtime.clone()),
             format: function.format,
             revision: deployed.revision.to_string(),
             memory: deployed.memory,

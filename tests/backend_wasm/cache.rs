@@ -1,6 +1,7 @@
 //! Compiled modules on disk: used when sound, mended when not.
 
 use crate::support::*;
+use kiln::Function;
 use std::path::{Path, PathBuf};
 
 struct CacheDir(tempfile::TempDir);
@@ -21,8 +22,12 @@ impl CacheDir {
 
     /// Runs a module in a new backend: how many were compiled, how many loaded.
     async fn run(&self, text: String) -> (u64, u64) {
+        self.run_function(streaming(text)).await
+    }
+
+    async fn run_function(&self, function: Function) -> (u64, u64) {
         let wasm = with(|config| config.cache_dir = Some(self.path()));
-        assert_eq!(live(&wasm, streaming(text)).await.call("x").await, b"x");
+        assert_eq!(live(&wasm, function).await.call("x").await, b"x");
         let figures = wasm.figures();
         (figures.compiled, figures.loaded)
     }
@@ -71,6 +76,51 @@ async fn an_unsound_cache_entry_is_compiled_again_and_mended() {
         assert_eq!(cache.run(echo()).await, COMPILED, "{name}");
         assert_eq!(cache.run(echo()).await, LOADED, "{name}: not mended");
     }
+}
+
+/// Longer than a file has to be left alone before it is taken for unchanged by its times.
+const SETTLED: std::time::Duration = std::time::Duration::from_millis(2100);
+
+/// Changes a byte in the middle and leaves size and time of modification as they were.
+fn change_quietly(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let length = bytes.len();
+    change(&mut bytes);
+    assert_eq!(bytes.len(), length);
+    std::fs::write(path, bytes).unwrap();
+    std::fs::File::options().append(true).open(path).unwrap().set_modified(modified).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_read_before_is_read_again_once_it_has_changed() {
+    let cache = CacheDir::new();
+    let file = cache.0.path().join("echo.wat");
+    std::fs::write(&file, format!("{} ;; 1", echo())).unwrap();
+    let function = || {
+        let mut function = streaming("");
+        function.code.wasm = Some(kiln::function::Module::File(file.clone()));
+        function
+    };
+    assert_eq!(cache.run_function(function()).await, COMPILED);
+    std::thread::sleep(SETTLED);
+    assert_eq!(cache.run_function(function()).await, LOADED);
+    // Now both were read whole and are known by their stamps alone: size, times, inode.
+    assert_eq!(cache.files("source").len(), 1);
+    let remembered = std::fs::read_to_string(&cache.files("key")[0]).unwrap();
+    assert_eq!(remembered.split(' ').count(), 3, "{remembered}");
+    assert_eq!(cache.run_function(function()).await, LOADED);
+    change_quietly(&cache.files("cwasm")[0], |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    assert_eq!(cache.run_function(function()).await, COMPILED, "damaged code was run");
+    assert_eq!(cache.run_function(function()).await, LOADED);
+    change_quietly(&file, |bytes| *bytes.last_mut().unwrap() = b'2');
+    assert_eq!(cache.run_function(function()).await, COMPILED, "a module's old code was run");
+    // What a record says is checked, too.
+    std::fs::write(&cache.files("source")[0], "zz").unwrap();
+    assert_eq!(cache.run_function(function()).await, LOADED);
 }
 
 #[tokio::test]

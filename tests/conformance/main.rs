@@ -95,6 +95,13 @@ macro_rules! suite {
                 an_initialisation_without_end_times_out: default http json frame;
                 e9_initialisation_is_not_the_requests_time: http json frame, not default: "each request is its process's initialisation, too";
             }
+            runtimes {
+                w3_w8_stem_cells_serve_any_function: frame, not default http json: "they have no word for source";
+                w22_the_code_is_loaded_once: frame, not default http json: "they have no word for source";
+                w2_functions_share_nothing: frame, not default http json: "they have no word for source";
+                w22_an_error_in_the_code_is_told: frame, not default http json: "they have no word for source";
+                code_that_never_loads_times_out: frame, not default http json: "they have no word for source";
+            }
         }
     };
 }

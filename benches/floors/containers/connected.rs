@@ -75,6 +75,10 @@ impl Container {
         }
     }
 
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The next frame of its stdout.
     async fn frame(&mut self) -> Result<Vec<u8>> {
         loop {

@@ -7,6 +7,7 @@ mod attached;
 mod callers;
 mod cold;
 mod connected;
+mod cores;
 mod frames;
 mod options;
 mod ours;

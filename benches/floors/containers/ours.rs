@@ -76,6 +76,14 @@ impl Kiln {
         }
     }
 
+    /// The containers that are its own, where it keeps no networks.
+    pub(super) async fn containers(&self, client: &Docker) -> Result<Vec<String>> {
+        let labels = vec![format!("kiln.owner={}", self.id)];
+        let options =
+            ListContainersOptionsBuilder::default().filters(&HashMap::from([("label", labels)])).build();
+        Ok(client.list_containers(Some(options)).await?.into_iter().filter_map(|each| each.id).collect())
+    }
+
     /// The containers that hold a network namespace; `None` unless there are some and all run.
     async fn holders(&self, client: &Docker) -> Result<Option<Vec<String>>> {
         let labels = vec![format!("kiln.owner={}", self.id), "kiln.holds=network".to_owned()];

@@ -10,13 +10,10 @@ use crate::backend::{Logs, Stdio};
 use crate::error::{Error, Result};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-/// Pieces of stdout that are read ahead at most, in search of its end.
-const AHEAD: usize = 16;
 /// Pieces of stderr that one poll takes at most, so that a flood of it holds up nobody else.
 const TURNS: usize = 64;
 
@@ -26,8 +23,6 @@ pub(super) struct Attach {
     logs: Arc<Logs>,
     link: Option<AttachContainerResults>,
     stdin: Stdin,
-    /// Stdout that was found while looking whether the container still lives.
-    ahead: VecDeque<Bytes>,
     end: Option<Result<()>>,
 }
 
@@ -41,7 +36,7 @@ struct Stdin {
 
 impl Attach {
     pub(super) fn new(engine: Arc<Engine>, logs: Arc<Logs>) -> Self {
-        Self { engine, logs, link: None, stdin: Stdin::default(), ahead: VecDeque::new(), end: None }
+        Self { engine, logs, link: None, stdin: Stdin::default(), end: None }
     }
 
     pub(super) fn connect(&mut self, link: AttachContainerResults) {
@@ -54,11 +49,7 @@ impl Attach {
     }
 
     /// Whether stdout has ended or failed, as far as that can be told without waiting.
-    pub(super) fn has_ended(&mut self) -> bool {
-        while self.link.is_some() && self.ahead.len() < AHEAD {
-            let Some(piece) = self.take_now() else { break };
-            self.ahead.push_back(piece);
-        }
+    pub(super) fn has_ended(&self) -> bool {
         self.end.is_some()
     }
 
@@ -146,10 +137,7 @@ impl Stdio for Attach {
         if let Some(link) = &mut self.link {
             self.stdin.pump(link, cx);
         }
-        match self.ahead.pop_front() {
-            Some(piece) => Poll::Ready(Ok(Some(piece))),
-            None => self.poll_output(cx),
-        }
+        self.poll_output(cx)
     }
 
     /// The engine doesn't tell whether a process waits for stdin.
@@ -158,6 +146,6 @@ impl Stdio for Attach {
     }
 
     fn stray(&mut self) -> Option<Bytes> {
-        self.ahead.pop_front().or_else(|| self.take_now())
+        self.take_now()
     }
 }

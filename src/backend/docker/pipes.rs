@@ -44,8 +44,6 @@ pub(super) struct Pipes {
     taken: usize,
     before: usize,
     grown: bool,
-    /// Found while looking whether it still lives.
-    ahead: Option<Bytes>,
     ended: bool,
 }
 
@@ -105,7 +103,6 @@ impl Pipes {
             taken: 0,
             before: 0,
             grown: false,
-            ahead: None,
             ended: false,
         }
     }
@@ -147,10 +144,7 @@ impl Pipes {
     }
 
     /// Whether the program or its stdout has ended, as far as that can be told without waiting.
-    pub(super) fn has_ended(&mut self) -> bool {
-        if self.ahead.is_none() {
-            self.ahead = self.take_now();
-        }
+    pub(super) fn has_ended(&self) -> bool {
         self.ended || self.line.end_so_far().is_some()
     }
 
@@ -255,9 +249,6 @@ impl Stdio for Pipes {
         if self.stdout.is_some() {
             self.stdin.pump(cx);
         }
-        if let Some(piece) = self.ahead.take() {
-            return Poll::Ready(Ok(Some(piece)));
-        }
         let piece = self.poll_stdout(cx);
         // After stdout: what was written before a reply is then among what is taken here.
         self.line.poll_stderr(cx);
@@ -286,7 +277,7 @@ impl Stdio for Pipes {
     }
 
     fn stray(&mut self) -> Option<Bytes> {
-        self.ahead.take().or_else(|| self.take_now())
+        self.take_now()
     }
 }
 

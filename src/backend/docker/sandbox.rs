@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// Pieces of stdout that are read in search of its end.
+const LAST_PIECES: usize = 16;
+
 /// A container, or for a one-shot function that can't be started ahead, only what it will be made of.
 pub(super) struct Contained {
     declared: Arc<Declared>,
@@ -112,10 +115,18 @@ impl Contained {
         }
         let engine = self.declared.engine();
         match &mut self.channel {
-            Channel::Attach(attach) => match attach.has_ended() {
-                false => Exit::Killed,
-                true => exit::so_far(engine, container.id()).await,
-            },
+            Channel::Attach(attach) => {
+                // Its end comes after whatever it still wrote, of which nobody wants to know.
+                for _ in 0..LAST_PIECES {
+                    if attach.stray().is_none() {
+                        break;
+                    }
+                }
+                match attach.has_ended() {
+                    false => Exit::Killed,
+                    true => exit::so_far(engine, container.id()).await,
+                }
+            }
             Channel::Pipes(pipes) => match pipes.line().end_so_far() {
                 None => Exit::Killed,
                 Some(end) => told(end, exit::so_far(engine, container.id())).await,

@@ -4,19 +4,24 @@
 //! `<SHA-256>.cwasm` is the code. What is looked for when it is loaded is damage, by a crash or a bad disk: who may write
 //! here is this user alone, and could write a digest as well. A CRC finds damage at a tenth of the time. An entry that is missing, cut short, changed or foreign is not an error: the module is
 //! compiled again and the entry replaced. Files are written beside and renamed, so a reader sees all of one or nothing.
+//!
+//! What was read whole once isn't read again while its [`Stamp`] stays the same: the key remembers the one of the code
+//! whose checksum was right, and `<SHA-256 of a path>.source` the one of a module's own file, beside its digest.
 
 use super::private::{self, Owner};
+use super::stamp::Stamp;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wasmtime::Engine;
 
 /// The length of a digest in text.
 const HEX: usize = 64;
-/// That of a key: a digest, a space, a checksum.
-const KEY: usize = HEX + 1 + 8;
+/// The longest file that stands for another, in bytes.
+const ENTRY: u64 = 512;
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
 
@@ -61,15 +66,17 @@ impl Cache {
 
     /// The compiled form of the module with this digest, for this engine, if there is a sound one.
     pub(super) fn find(&self, engine: &Engine, module: &Digest) -> Option<Verified> {
-        let mut entry = String::new();
-        let key = private::open(&self.key(engine, module), self.owner)?;
-        key.take(KEY as u64 + 1).read_to_string(&mut entry).ok()?;
-        let (name, sum) = entry.split_once(' ')?;
+        let key = self.key(engine, module);
+        let entry = self.entry(&key)?;
+        let mut parts = entry.splitn(3, ' ');
+        let (name, sum) = (parts.next()?, parts.next()?);
         // The name becomes a file's: nothing but a digest may.
-        if entry.len() != KEY || name.len() != HEX || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
+        undo_hex(name)?;
         let mut file = private::open(&self.code(name), self.owner)?;
+        let stamp = Stamp::of(&file.metadata().ok()?)?;
+        if parts.next() == Some(&stamp.to_string()) {
+            return Some(Verified(file));
+        }
         let mut found = crc32fast::Hasher::new();
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -79,15 +86,54 @@ impl Cache {
             }
         }
         file.rewind().ok()?;
-        (u32::from_str_radix(sum, 16) == Ok(found.finalize())).then_some(Verified(file))
+        if u32::from_str_radix(sum, 16) != Ok(found.finalize()) {
+            return None;
+        }
+        if stamp.is_settled(SystemTime::now()) {
+            self.note(&key, &format!("{name} {sum} {stamp}"));
+        }
+        Some(Verified(file))
+    }
+
+    /// The digest of the module in this file, if it was read before and hasn't changed since.
+    pub(super) fn digest_of(&self, path: &Path, stamp: &Stamp) -> Option<Digest> {
+        let entry = self.entry(&self.source(path))?;
+        let (digest, seen) = entry.split_once(' ')?;
+        if seen == stamp.to_string() { undo_hex(digest) } else { None }
+    }
+
+    /// Remembers the digest of the module in this file.
+    pub(super) fn remember(&self, path: &Path, stamp: &Stamp, digest: &Digest) {
+        if stamp.is_settled(SystemTime::now()) && self.digest_of(path, stamp).is_none() {
+            self.note(&self.source(path), &format!("{} {stamp}", hex(digest)));
+        }
     }
 
     /// Keeps a module's compiled form.
     pub(super) fn keep(&self, engine: &Engine, module: &Digest, code: &[u8]) -> io::Result<()> {
         let name = hex(&digest(code));
+        // On the disk before a key tells of it: what is there after a crash has been written whole.
         self.replace(&self.code(&name), code)?;
         let entry = format!("{name} {:08x}", crc32fast::hash(code));
         self.replace(&self.key(engine, module), entry.as_bytes())
+    }
+
+    /// What a file says that stands for another.
+    fn entry(&self, path: &Path) -> Option<String> {
+        let mut entry = String::new();
+        private::open(path, self.owner)?.take(ENTRY).read_to_string(&mut entry).ok()?;
+        Some(entry)
+    }
+
+    /// Writes one that only saves time.
+    fn note(&self, path: &Path, entry: &str) {
+        if let Err(error) = self.replace(path, entry.as_bytes()) {
+            tracing::debug!("what was read can't be remembered: {error}");
+        }
+    }
+
+    fn source(&self, path: &Path) -> PathBuf {
+        self.dir.join(format!("{}.source", hex(&digest(path.as_os_str().as_encoded_bytes()))))
     }
 
     fn key(&self, engine: &Engine, module: &Digest) -> PathBuf {
@@ -100,7 +146,10 @@ impl Cache {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let beside = self.dir.join(format!("{}.new", private::unique()));
-        let written = private::create(&beside).and_then(|mut file| file.write_all(bytes));
+        let written = private::create(&beside).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
         let result = written.and_then(|()| fs::rename(&beside, path));
         if result.is_err() {
             // Nothing is left behind of a full disk.
@@ -124,6 +173,17 @@ fn compatibility(engine: &Engine) -> Digest {
     let mut hash = Stable(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hash);
     hash.0.finalize().into()
+}
+
+fn undo_hex(text: &str) -> Option<Digest> {
+    if text.len() != HEX || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = Digest::default();
+    for (byte, at) in digest.iter_mut().zip((0..HEX).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 fn hex(bytes: &[u8]) -> String {

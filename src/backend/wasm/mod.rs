@@ -27,6 +27,7 @@ mod private;
 mod program;
 mod sandbox;
 mod shared;
+mod stamp;
 mod stdio;
 mod ticker;
 mod trap;

@@ -7,10 +7,14 @@ use super::linker::State;
 use super::map;
 use super::program::Compiled;
 use super::shared::Shared;
+use super::stamp::Stamp;
 use super::wasi;
 use crate::error::{Error, Result};
 use crate::function::{Function, MIB, Module as Source};
 use bytes::Bytes;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wasmtime::{ExternType, InstancePre, Module, UnknownImportError};
@@ -60,17 +64,22 @@ fn is_small(function: &Function) -> bool {
 
 /// The function, if its module is in the cache.
 fn from_cache(core: &Arc<Core>, function: &Arc<Function>) -> Result<Option<Compiled>> {
-    let bytes = read(function)?;
-    check_kind(&bytes)?;
-    let code = cache::digest(&bytes);
+    let seen = seen(core, function);
+    let code = match seen {
+        Some(code) => code,
+        None => read(core, function)?.code,
+    };
     let module = cached(core, &code);
     module.map(|module| finish(Arc::clone(core), function, code, &module)).transpose()
 }
 
 fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
-    let bytes = read(function)?;
-    check_kind(&bytes)?;
-    let code = cache::digest(&bytes);
+    if let Some(code) = seen(&core, function)
+        && let Some(module) = cached(&core, &code)
+    {
+        return finish(core, function, code, &module);
+    }
+    let Read { bytes, code } = read(&core, function)?;
     let module = match cached(&core, &code) {
         Some(module) => module,
         None => anew(&core, &code, &bytes)?,
@@ -93,18 +102,47 @@ fn finish(core: Arc<Core>, function: &Arc<Function>, code: Digest, module: &Modu
     Ok(Compiled::new(core, Arc::clone(function), code, memory, pre))
 }
 
-fn read(function: &Function) -> Result<Bytes> {
-    match &function.code.wasm {
-        Some(Source::Bytes(bytes)) => Ok(bytes.clone()),
-        Some(Source::File(path)) => match std::fs::read(path) {
-            Ok(bytes) => Ok(bytes.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::invalid("there is no such file"))
-            }
-            Err(error) => Err(Error::invalid(format!("it can't be read: {error}"))),
-        },
-        None => Err(Error::invalid("the function has no module")),
+/// A module's bytes and their digest.
+struct Read {
+    bytes: Bytes,
+    code: Digest,
+}
+
+/// The digest of a module whose file was read before and is the same still.
+fn seen(core: &Core, function: &Function) -> Option<Digest> {
+    let (Some(cache), Some(Source::File(path))) = (&core.cache, &function.code.wasm) else { return None };
+    cache.digest_of(path, &Stamp::of(&std::fs::metadata(path).ok()?)?)
+}
+
+fn read(core: &Core, function: &Function) -> Result<Read> {
+    let path = match &function.code.wasm {
+        Some(Source::Bytes(bytes)) => {
+            check_kind(bytes)?;
+            return Ok(Read { bytes: bytes.clone(), code: cache::digest(bytes) });
+        }
+        Some(Source::File(path)) => path,
+        None => return Err(Error::invalid("the function has no module")),
+    };
+    let (bytes, stamp) = read_file(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::invalid("there is no such file"),
+        _ => Error::invalid(format!("it can't be read: {error}")),
+    })?;
+    check_kind(&bytes)?;
+    let code = cache::digest(&bytes);
+    if let (Some(cache), Some(stamp)) = (&core.cache, stamp) {
+        cache.remember(path, &stamp, &code);
     }
+    Ok(Read { bytes: bytes.into(), code })
+}
+
+/// All of a file, with its stamp if nobody wrote to it meanwhile.
+fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
+    let mut file = File::open(path)?;
+    let before = Stamp::of(&file.metadata()?);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let after = Stamp::of(&file.metadata()?);
+    Ok((bytes, if before == after { after } else { None }))
 }
 
 fn check_kind(bytes: &[u8]) -> Result<()> {

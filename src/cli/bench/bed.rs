@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::function::BackendKind;
 use crate::host::{Deployed, Host};
 use crate::manifest::HostSettings;
+use crate::runtime::Runtime;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,7 @@ const CONTAINER_INIT: Duration = Duration::from_millis(150);
 #[derive(Default)]
 pub(super) struct Beds {
     live: Mutex<Vec<(String, Host)>>,
+    runtimes: Mutex<Vec<Runtime>>,
     engine: Mutex<Option<Option<String>>>,
 }
 
@@ -40,11 +42,17 @@ pub(super) struct Bed {
 }
 
 impl Beds {
+    /// From now on its hosts have these runtimes.
+    pub(super) fn with(&self, runtimes: Vec<Runtime>) {
+        *self.runtimes.lock() = runtimes;
+    }
+
     /// Makes a host of these settings, with every backend that was built in.
     pub(super) fn make(&self, settings: &HostSettings, watch: Watch) -> Result<Bed> {
         let (watch, id) = (Arc::new(watch), identity::of_one_life());
         let wrap = |backend| Arc::new(Watched { backend, watch: watch.clone() }) as Arc<dyn Backend>;
-        let made = host::make(settings, id.clone(), &wrap)?;
+        let runtimes = self.runtimes.lock().clone();
+        let made = host::make(settings, &runtimes, id.clone(), &wrap)?;
         let host = made.host.clone();
         self.live.lock().push((id.clone(), host.clone()));
         self.engine.lock().get_or_insert_with(|| settings.docker_host.clone());

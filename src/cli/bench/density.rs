@@ -30,7 +30,8 @@ pub(super) async fn measure(
 ) -> anyhow::Result<DensityResults> {
     let names = std::slice::from_ref(&args.function);
     let backends: Backends = args.backend;
-    let Selection { settings, functions } = select(&args.declared, names, backends)?;
+    let Selection { settings, runtimes, functions } = select(&args.declared, names, backends)?;
+    beds.with(runtimes);
     let mut cases = Vec::new();
     for chosen in &functions {
         for &backend in &chosen.backends {

@@ -82,7 +82,8 @@ pub(super) async fn measure(
 /// The function as its manifest has it, on a host of its manifest's settings, with what it wants started ahead.
 async fn in_process(args: &Load, beds: &Beds) -> anyhow::Result<(Target, Bytes, BackendKind, crate::Format)> {
     let names = std::slice::from_ref(&args.function);
-    let Selection { settings, functions } = select(&args.declared, names, Backends::Both)?;
+    let Selection { settings, runtimes, functions } = select(&args.declared, names, Backends::Both)?;
+    beds.with(runtimes);
     let chosen = functions.into_iter().next().context("a function was chosen and isn't there")?;
     let mut function = chosen.function;
     function.backend = args.backend.or(function.backend);

@@ -4,6 +4,7 @@ use super::args::{Backends, Declared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::{BackendKind, Function};
 use crate::manifest::{HostSettings, Manifest};
+use crate::runtime::Runtime;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ const NEVER: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Debug)]
 pub(super) struct Selection {
     pub(super) settings: HostSettings,
+    /// Without what they would keep ready themselves: what is started ahead is the bench's matter.
+    pub(super) runtimes: Vec<Runtime>,
     pub(super) functions: Vec<Chosen>,
 }
 
@@ -42,9 +45,13 @@ pub(super) fn select(declared: &Declared, names: &[String], backends: Backends) 
         if !names.is_empty() && !names.contains(&function.name) {
             continue;
         }
-        let has = |backend: &BackendKind| match backend {
-            BackendKind::Wasm => function.code.wasm.is_some(),
-            BackendKind::Docker => function.code.image.is_some(),
+        let has = |backend: &BackendKind| match (&function.code.source, backend) {
+            (Some(source), backend) => {
+                let runtime = manifest.runtimes.iter().find(|runtime| runtime.is_called(&source.runtime));
+                runtime.is_some_and(|runtime| runtime.runs_on(*backend))
+            }
+            (None, BackendKind::Wasm) => function.code.wasm.is_some(),
+            (None, BackendKind::Docker) => function.code.image.is_some(),
         };
         let backends: Vec<_> = BackendKind::ALL
             .into_iter()
@@ -62,7 +69,9 @@ pub(super) fn select(declared: &Declared, names: &[String], backends: Backends) 
             _ => format!("no function that was chosen from {file} has code for that backend: see --backend"),
         }));
     }
-    Ok(Selection { settings: manifest.host, functions })
+    let mut runtimes = manifest.runtimes;
+    runtimes.iter_mut().for_each(|runtime| runtime.prewarm.clear());
+    Ok(Selection { settings: manifest.host, runtimes, functions })
 }
 
 /// What a function is asked: the last `--data` for it, else the last for all.

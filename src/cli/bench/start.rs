@@ -37,7 +37,8 @@ pub(super) async fn measure(
     beds: &Beds,
     progress: &Progress,
 ) -> anyhow::Result<StartResults> {
-    let Selection { settings, functions } = select(&args.declared, &args.functions, args.backend)?;
+    let Selection { settings, runtimes, functions } = select(&args.declared, &args.functions, args.backend)?;
+    beds.with(runtimes);
     let mut rng = Rng::new(seed);
     let mut cases = Vec::new();
     for chosen in &functions {

@@ -4,4 +4,5 @@ pub mod bodies;
 pub mod faults;
 pub mod metadata;
 pub mod reuse;
+pub mod runtimes;
 pub mod starts;

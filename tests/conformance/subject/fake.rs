@@ -1,10 +1,11 @@
 //! The backend in memory, standing in for either kind.
 
-use super::Subject;
+use super::{Program, Subject};
 use async_trait::async_trait;
 use kiln::backend::Backend;
 use kiln::backend::fake::{self, Fake, Handle};
-use kiln::{BackendKind, Function};
+use kiln::function::{MIB, Module};
+use kiln::{BackendKind, Function, Runtime};
 use std::sync::Arc;
 
 pub struct FakeSubject {
@@ -30,6 +31,24 @@ impl Subject for FakeSubject {
         match self.kind {
             BackendKind::Wasm => Function::wasm_bytes(name, guest.to_owned()),
             BackendKind::Docker => Function::image(name, guest),
+        }
+    }
+
+    fn runtime(&self) -> Option<Runtime> {
+        let runtime = Runtime::new("lines").memory(32 * MIB);
+        Some(match self.kind {
+            BackendKind::Wasm => runtime.wasm(Module::Bytes("runtime".into())),
+            BackendKind::Docker => runtime.image("runtime"),
+        })
+    }
+
+    fn source(&self, program: Program) -> &'static str {
+        match program {
+            Program::Echo => "",
+            Program::Count => "count",
+            Program::Env => "env LEVEL",
+            Program::Broken => "\nerror broken",
+            Program::Endless => "silence",
         }
     }
 

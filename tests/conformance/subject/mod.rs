@@ -11,10 +11,25 @@ pub mod fake_wasm;
 pub mod wasm;
 
 use async_trait::async_trait;
-use kiln::Function;
 use kiln::backend::Backend;
+use kiln::{Function, Runtime};
 use std::pin::Pin;
 use std::sync::Arc;
+
+/// What a source function does.
+#[derive(Clone, Copy, Debug)]
+pub enum Program {
+    /// Answers with its parameters.
+    Echo,
+    /// Answers `{"count":<requests>}`.
+    Count,
+    /// Answers `{"LEVEL":<that variable, or null>}`.
+    Env,
+    /// Fails to load, in its second line, with the word `broken`.
+    Broken,
+    /// Never loads.
+    Endless,
+}
 
 /// One backend under test.
 #[async_trait]
@@ -24,6 +39,16 @@ pub trait Subject: Send + Sync {
 
     /// A function that runs one of the guests, `echo` or `faulty`.
     fn function(&self, name: &str, guest: &str) -> Function;
+
+    /// A runtime, where the backend has one.
+    fn runtime(&self) -> Option<Runtime> {
+        None
+    }
+
+    /// A function's source in that runtime's language.
+    fn source(&self, program: Program) -> &'static str {
+        panic!("{program:?} is for no runtime")
+    }
 
     /// Sandboxes that live now.
     async fn living(&self) -> usize;
