@@ -23,6 +23,7 @@ mod config;
 mod deploy;
 mod exec;
 mod invoke;
+mod key;
 mod kinds;
 mod limits;
 mod name;
