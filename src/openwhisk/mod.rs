@@ -45,6 +45,7 @@ pub use auth::Namespace;
 pub use config::OpenWhiskConfig;
 pub use limits::{Range, Ranges};
 pub(crate) use route::is_ours;
+pub(crate) use web::{Head, plain};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -131,6 +132,19 @@ impl OpenWhisk {
         self.shared.intake.drain().await;
         self.shared.pending.none().await;
         self.shared.store.flush().await
+    }
+}
+
+impl OpenWhisk {
+    /// The namespace and the function of an action that is called without the API, at `/r/<name>`, by whoever has its
+    /// namespace's key.
+    pub(crate) fn keyed(&self, name: &str, headers: &http::HeaderMap) -> Option<(String, String)> {
+        headers.get(http::header::AUTHORIZATION)?;
+        let own = self.shared.keys.of(headers).ok()?;
+        let name = query::decoded(name).into_owned();
+        let name = name::ActionName { namespace: own.to_owned(), package: None, name };
+        self.shared.catalog.action(&name)?;
+        Some((own.to_owned(), name.function()))
     }
 }
 

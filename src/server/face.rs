@@ -1,11 +1,12 @@
 //! One request: where its path leads.
 
-use super::invoke::Asked;
+use super::invoke::{Asked, Callee};
 use super::reply::{self, Answer};
 use super::route::Route;
 use super::views::{FunctionView, PoolView};
 use super::{health, invoke, metrics};
 use crate::error::{Error, ErrorKind};
+use crate::function::DEFAULT_NAMESPACE;
 use crate::host::Host;
 #[cfg(feature = "openwhisk")]
 use crate::openwhisk::OpenWhisk;
@@ -72,8 +73,24 @@ impl Face {
         let reads = matches!(method, Method::GET | Method::HEAD);
         let answer = match route {
             Route::Function { name, .. } => {
+                // What a manifest declares is anybody's. What isn't there may be an action of whoever brings its key.
+                #[cfg(feature = "openwhisk")]
+                let keyed = match &self.openwhisk {
+                    Some(api) if headers.contains_key(http::header::AUTHORIZATION) => {
+                        let declared = self.host.has(DEFAULT_NAMESPACE, name);
+                        if declared { None } else { api.keyed(name, &headers) }
+                    }
+                    _ => None,
+                };
+                #[cfg(not(feature = "openwhisk"))]
+                let keyed: Option<(String, String)> = None;
+                let (namespace, function) = match &keyed {
+                    Some((namespace, function)) => (namespace.as_str(), function.as_str()),
+                    None => (DEFAULT_NAMESPACE, name),
+                };
+                let callee = Callee { namespace, function, name };
                 let asked = Asked { method: &method, uri: &uri, version, headers };
-                invoke::answer(&self.host, name, asked, body).await
+                invoke::answer(&self.host, callee, asked, body).await
             }
             Route::Nothing => reply::error(&nothing(uri.path()), None),
             _ if !reads => reply::only_get(),

@@ -42,6 +42,8 @@ mod openwhisk;
 mod reload;
 mod reply;
 mod route;
+#[cfg(feature = "openwhisk")]
+mod source;
 mod value;
 mod views;
 mod watch;

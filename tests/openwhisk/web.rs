@@ -132,3 +132,41 @@ async fn options_are_answered_for_an_action_unless_it_does_itself() {
     assert_eq!(answer.ok()["__ow_method"], "options");
     api.end().await;
 }
+
+/// `/r/<name>`: what a manifest declares is anybody's, an action is for whoever has its key.
+#[tokio::test]
+async fn any_request_reaches_a_function_from_source() {
+    let api = api().await;
+    api.host.deploy(kiln::Function::source("open", "lines", "")).await.unwrap();
+    api.create("mine", "").await;
+    let raw = async |method: &str, path: &str, headers: &[(&str, &str)], body: &'static str| {
+        let mut request = Request::builder().method(method).uri(format!("http://{}/r/{path}", api.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        api.send(request.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap()).await
+    };
+    assert_eq!(
+        raw("POST", "open", &[JSON], r#"{"a": 1, "body": 2}"#).await.json(),
+        json!({"a": 1, "body": 2})
+    );
+    let told = raw("PUT", "open/x?b=1", &[("content-type", "text/html")], "<b>").await;
+    // What it was told of has a `body` only as `__ow_body`: its result is JSON.
+    let told = told.json();
+    assert_eq!(
+        (&told["__ow_body"], &told["__ow_path"], &told["b"]),
+        (&json!("<b>"), &json!("/x"), &json!("1"))
+    );
+    let reply = raw("GET", "open?statusCode=418&body=tea", &[], "").await;
+    assert_eq!((reply.status, reply.text().as_str()), (418, "tea"));
+    assert_eq!(reply.header("kiln-start"), "warm");
+    let broken = raw("PUT", "open", &[JSON], "{").await;
+    assert_eq!((broken.status, broken.header("kiln-error")), (400, "InvalidInput"));
+
+    assert_eq!(raw("POST", "mine", &[JSON], "{}").await.status, 404);
+    let key = format!("Basic {}", STANDARD.encode(GUEST));
+    let keyed = raw("POST", "mine", &[JSON, ("authorization", key.as_str())], r#"{"a": 1}"#).await;
+    assert_eq!((keyed.status, keyed.json()), (200, json!({"a": 1})));
+    assert_eq!(raw("POST", "open", &[JSON, ("authorization", key.as_str())], "{}").await.status, 200);
+    api.end().await;
+}

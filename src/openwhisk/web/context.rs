@@ -5,8 +5,8 @@ use crate::openwhisk::refusal::{Refusal, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap};
-use http::request::Parts;
 use serde_json::{Map, Value, json};
 
 /// The parameters that say what the request was.
@@ -18,10 +18,20 @@ pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
+/// What of a request's head its action is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
+    /// The query, as it was sent.
+    pub(crate) query: &'a str,
+    /// What follows the action's name.
+    pub(crate) path: &'a str,
+}
+
 /// A request, read as far as its action wants it read.
 pub(super) struct Context<'a> {
-    head: &'a Parts,
-    path: &'a str,
+    head: Head<'a>,
     query: Query,
     body: Option<Value>,
     raw: bool,
@@ -30,9 +40,9 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Reads a request: for a raw one the body stays as it is, else JSON and forms are parameters. 400 for a body that says
     /// it is JSON and isn't.
-    pub(super) fn read(head: &'a Parts, path: &'a str, body: Bytes, raw: bool) -> Result<Self> {
-        let query = Query::read(head.uri.query().unwrap_or_default());
-        let media = media_type(&head.headers);
+    pub(super) fn read(head: Head<'a>, body: Bytes, raw: bool) -> Result<Self> {
+        let query = Query::read(head.query);
+        let media = media_type(head.headers);
         let body = match media.as_str() {
             _ if body.is_empty() => None,
             media if is_json(media) && !raw => {
@@ -46,7 +56,7 @@ impl<'a> Context<'a> {
             media if is_text(media) => Some(json!(String::from_utf8_lossy(&body))),
             _ => Some(json!(STANDARD.encode(&body))),
         };
-        Ok(Self { head, path, query, body, raw })
+        Ok(Self { head, query, body, raw })
     }
 
     /// The names of the parameters that it sets.
@@ -63,13 +73,13 @@ impl<'a> Context<'a> {
         let mut arguments = Map::new();
         let mut put = |name: &str, value: Value| drop(arguments.insert(name.to_owned(), value));
         put("__ow_method", json!(self.head.method.as_str().to_lowercase()));
-        put("__ow_headers", headers(&self.head.headers));
-        put("__ow_path", json!(self.path));
+        put("__ow_headers", headers(self.head.headers));
+        put("__ow_path", json!(self.head.path));
         if let Some(own) = own {
             put("__ow_user", json!(own));
         }
         match self.raw {
-            true => put("__ow_query", json!(self.head.uri.query().unwrap_or_default())),
+            true => put("__ow_query", json!(self.head.query)),
             false => self.query.pairs().for_each(|(name, value)| put(name, json!(value))),
         }
         match &self.body {
@@ -93,7 +103,7 @@ fn headers(headers: &HeaderMap) -> Value {
 }
 
 /// The content type without its parameters, in lower case; what holds where none is given.
-fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let bare = given.split(';').next().unwrap_or_default().trim().to_lowercase();
     if bare.is_empty() { "application/octet-stream".into() } else { bare }
@@ -128,7 +138,13 @@ mod tests {
         let request =
             if content_type.is_empty() { request } else { request.header(CONTENT_TYPE, content_type) };
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let context = Context::read(&head, "/rest", Bytes::from_static(body.as_bytes()), raw)?;
+        let head = Head {
+            method: &head.method,
+            headers: &head.headers,
+            query: head.uri.query().unwrap_or_default(),
+            path: "/rest",
+        };
+        let context = Context::read(head, Bytes::from_static(body.as_bytes()), raw)?;
         Ok(Value::Object(context.arguments(Some("guest"))))
     }
 

@@ -4,6 +4,7 @@
 mod context;
 mod cors;
 mod media;
+pub(crate) mod plain;
 mod reply;
 
 use super::answer::{self, Answer, about};
@@ -18,6 +19,7 @@ use crate::invocation::InvocationId;
 use crate::openwhisk::activation::About;
 use bytes::Bytes;
 use context::Context;
+pub(crate) use context::Head;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use media::Media;
@@ -73,7 +75,13 @@ async fn answered(
         return Err(Refusal::new(401, words::NO_AUTH));
     }
     let raw = annotations.flag("raw-http");
-    let context = Context::read(call.head, call.path, body, raw)?;
+    let asked = Head {
+        method: &call.head.method,
+        headers: &call.head.headers,
+        query: call.head.uri.query().unwrap_or_default(),
+        path: call.path,
+    };
+    let context = Context::read(asked, body, raw)?;
     if !raw && context.parameters().any(|name| context::is_reserved(name) || resolved.is_immutable(name)) {
         return Err(Refusal::bad(words::RESERVED));
     }
