@@ -37,6 +37,7 @@ impl Function {
             for text in [&source.runtime, &source.main, &source.file] {
                 hash.field(text.as_bytes());
             }
+            hash.field(&[u8::from(source.snapshot)]);
             match &source.code {
                 Module::File(file) => hash.field(file.as_os_str().as_encoded_bytes()),
                 Module::Bytes(code) => hash.field(code),

@@ -83,6 +83,18 @@ pub trait Program: Send + Sync + 'static {
     /// Kinds: `Unavailable` (the backend can't now), `FunctionFailed` or `OutOfMemory` (the code can't start),
     /// `TimedOut` (it took longer than the function's `start_timeout`).
     async fn start(&self, spec: StartSpec) -> Result<Started>;
+
+    /// The same runtime with a function's source loaded already: a program of that function's own, whose sandboxes
+    /// serve from their start on. `source` is what stdin would be given for it, in order.
+    ///
+    /// It may take seconds; dropping the future stops it soon. It is never needed: where it fails, a sandbox of the
+    /// runtime is given the source as ever. Kinds: `Unavailable` (it can't be done here), `FunctionFailed` (the code can't be
+    /// loaded, or not so).
+    async fn snapshot(&self, function: Arc<Function>, source: [Bytes; 2]) -> Result<Arc<dyn Program>> {
+        let _ = source;
+        let backend = function.backend().map_or("its", BackendKind::as_str);
+        Err(Error::unavailable(format!("the {backend} backend takes no snapshots")))
+    }
 }
 
 /// What one start needs to know beyond the function.

@@ -24,7 +24,11 @@ fn functions_table(functions: &[FunctionView]) -> Table {
         table.add_row([
             function.name.clone(),
             function.backend.to_string(),
-            function.runtime.clone().unwrap_or_else(|| "-".to_owned()),
+            match &function.runtime {
+                Some(runtime) if function.snapshot => format!("{runtime} (snapshot)"),
+                Some(runtime) => runtime.clone(),
+                None => "-".to_owned(),
+            },
             function.format.to_string(),
             bytes(function.memory),
             function.active.to_string(),
@@ -77,6 +81,7 @@ mod tests {
             name: "echo".into(),
             backend: BackendKind::Wasm,
             runtime: Some("js".into()),
+            snapshot: true,
             format: Format::Frame,
             revision: "0123456789abcdef0123456789abcdef".into(),
             memory: 64 * MIB,
@@ -92,7 +97,21 @@ mod tests {
         let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(
             rows[1],
-            ["echo", "wasm", "js", "frame", "64.0", "MiB", "1", "2", "3", "4", "8", "0123456789ab"]
+            [
+                "echo",
+                "wasm",
+                "js",
+                "(snapshot)",
+                "frame",
+                "64.0",
+                "MiB",
+                "1",
+                "2",
+                "3",
+                "4",
+                "8",
+                "0123456789ab"
+            ]
         );
         assert!(rows[0].starts_with(&["NAME", "BACKEND"]));
 

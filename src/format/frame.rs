@@ -82,6 +82,10 @@ impl Wire for Frame {
         self.may_be_ready
     }
 
+    fn is_loaded(&mut self) {
+        self.loaded = true;
+    }
+
     fn initialise(&mut self, init: &Init) -> Result<Encoded> {
         let Init { namespace, name, main, file, code, env } = init;
         let meta = json!({ "namespace": namespace, "name": name, "main": main, "file": file, "env": env })

@@ -168,6 +168,8 @@ trait Wire: std::fmt::Debug + Send + Sync {
     }
     /// Takes bytes that no request asked for.
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken>;
+    /// The guest is a runtime that was given its function before it was started.
+    fn is_loaded(&mut self) {}
     /// Whether the guest may still say that it has initialised.
     fn awaits_ready(&self) -> bool {
         false
@@ -208,6 +210,13 @@ impl Session {
             Format::Frame => Box::<frame::Frame>::default(),
         };
         Self { format, wire, busy: false, writing: false, poison: None, scratch: BytesMut::new() }
+    }
+
+    /// The session of a new sandbox of a runtime that has loaded its function already.
+    pub fn loaded(format: Format) -> Self {
+        let mut session = Self::new(format);
+        session.wire.is_loaded();
+        session
     }
 
     /// Whether the guest may still say that it has initialised: `frame`, until its `ready` frame or its first reply.

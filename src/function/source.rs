@@ -15,6 +15,8 @@ pub struct Source {
     pub code: Module,
     /// What of it is called with each request's parameters.
     pub main: String,
+    /// Whether a snapshot of the runtime with this code loaded may be taken, so that later sandboxes start from there.
+    pub snapshot: bool,
     /// The name that errors show, as `hello.js`. Empty: the file's own name, or else the function's.
     pub file: String,
 }
@@ -22,7 +24,7 @@ pub struct Source {
 impl Source {
     /// Source for a runtime, with `main` as its entry.
     pub fn new(runtime: impl Into<String>, code: Module) -> Self {
-        Self { runtime: runtime.into(), code, main: MAIN.into(), file: String::new() }
+        Self { runtime: runtime.into(), code, main: MAIN.into(), snapshot: true, file: String::new() }
     }
 
     /// The name of the runtime that files like this one are meant for, by its extension.

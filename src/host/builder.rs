@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 pub struct HostBuilder {
     backends: Vec<Arc<dyn Backend>>,
     runtimes: Vec<Runtime>,
+    snapshots: bool,
     memory: Option<u64>,
     pool: PoolConfig,
     max_wait: Duration,
@@ -32,6 +33,7 @@ impl Default for HostBuilder {
         Self {
             backends: Vec::new(),
             runtimes: Vec::new(),
+            snapshots: true,
             memory: None,
             pool: PoolConfig::default(),
             max_wait: Duration::from_secs(60),
@@ -56,6 +58,13 @@ impl HostBuilder {
     /// A runtime, which source functions name by its name or one of its kinds. No two may share one.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.runtimes.push(runtime);
+        self
+    }
+
+    /// Whether snapshots are taken of runtimes that have loaded a source function, where the backend can: from then on its
+    /// sandboxes start with the code loaded. Default yes.
+    pub fn snapshots(mut self, taken: bool) -> Self {
+        self.snapshots = taken;
         self
     }
 
@@ -144,6 +153,7 @@ impl HostBuilder {
             deploying: tokio::sync::Mutex::new(()),
             state: Mutex::new(State::new(pool, runtimes.kinds())),
             runtimes,
+            snapshots: self.snapshots,
             closed: Notify::new(),
             stop,
             stopping,

@@ -2,19 +2,65 @@
 
 use super::registry::{Load, Revised};
 use super::runtimes::Settled;
-use super::{Host, PAUSE_AFTER};
+use super::state::State;
+use super::{Host, PAUSE_AFTER, Shared};
+use crate::backend::Program;
 use crate::error::{Error, Result};
-use crate::function::Function;
-use crate::pool::{FunctionSpec, Kind};
+use crate::function::{BackendKind, Function};
+use crate::pool::{FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use std::sync::Arc;
+
+/// A revision that is about to be known.
+pub(super) struct New {
+    pub(super) function: Arc<Function>,
+    pub(super) revision: Revision,
+    pub(super) backend: BackendKind,
+    pub(super) program: Arc<dyn Program>,
+    pub(super) memory: u64,
+    /// The kind of sandbox that serves it; `None`: one of its own.
+    pub(super) kind: Option<Kind>,
+    pub(super) load: Load,
+    /// Sandboxes to be kept ready for it.
+    pub(super) prewarm: u32,
+}
+
+impl New {
+    /// Puts it in the place of what is deployed by that name.
+    pub(super) fn install(self, shared: &Shared, state: &mut State, now: Time) -> Arc<Revised> {
+        let Self { function, revision, backend, program, memory, kind, load, prewarm } = self;
+        let kind = kind.unwrap_or_else(|| {
+            let kind = Kind(state.next_kind);
+            state.next_kind = state.next_kind.wrapping_add(1);
+            kind
+        });
+        let pauses = program.pauses() && function.format.is_streaming();
+        let id = state.pool.add_function(FunctionSpec {
+            memory,
+            concurrency: function.limits.concurrency,
+            max_sandboxes: function.limits.max_sandboxes,
+            max_uses: function.max_uses(),
+            idle_timeout: function.idle_timeout(),
+            pause_after: pauses.then(|| function.pause_after.unwrap_or(PAUSE_AFTER)),
+            kind: Some(kind),
+        });
+        // Read under the lock, as `undeploy` does: each revision is retired once.
+        let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
+        let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind, load });
+        state.know(revised.clone());
+        shared.registry.rcu(|registry| registry.with(revised.clone()));
+        state.replace(now, Some((&revised, prewarm)), old.as_deref());
+        revised
+    }
+}
 
 impl Host {
     /// Deploys a function, or a new revision of it: the old one's sandboxes drain, no request is lost. An unchanged one
     /// is left alone. `InvalidInput` where it can't be, with its name in front.
     ///
     /// A source function's code is read now, and loaded by each of its sandboxes before its first request: what is wrong
-    /// with it is those requests' error.
+    /// with it is those requests' error. Where the backend can, a snapshot of a sandbox that has loaded it is taken beside;
+    /// when that is there, the function is served from it, and no request is lost.
     pub async fn deploy(&self, function: Function) -> Result<Revision> {
         let name = function.name.clone();
         self.deploy_unnamed(function).await.map_err(|error| error.context(format_args!("function {name:?}")))
@@ -55,29 +101,13 @@ impl Host {
         } else {
             function.prewarm
         };
-        shared.event(|state, now| {
-            let (kind, load) = stem.unwrap_or_else(|| {
-                let kind = Kind(state.next_kind);
-                state.next_kind = state.next_kind.wrapping_add(1);
-                (kind, Load::Own)
-            });
-            let id = state.pool.add_function(FunctionSpec {
-                memory,
-                concurrency: function.limits.concurrency,
-                max_sandboxes: function.limits.max_sandboxes,
-                max_uses: function.max_uses(),
-                idle_timeout: function.idle_timeout(),
-                pause_after: (program.pauses() && !oneshot)
-                    .then(|| function.pause_after.unwrap_or(PAUSE_AFTER)),
-                kind: Some(kind),
-            });
-            // Read under the lock, as `undeploy` does: each revision is retired once.
-            let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
-            let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind, load });
-            state.know(revised.clone());
-            shared.registry.rcu(|registry| registry.with(revised.clone()));
-            state.replace(now, Some((&revised, prewarm)), old.as_deref());
-        });
+        let (kind, load) = stem.map_or((None, Load::Own), |(kind, load)| (Some(kind), load));
+        let new = New { function, revision, backend, program, memory, kind, load, prewarm };
+        let mut installed = None;
+        shared.event(|state, now| installed = Some(new.install(shared, state, now)));
+        if let Some(installed) = installed {
+            shared.take_snapshot(installed);
+        }
         Ok(revision)
     }
 

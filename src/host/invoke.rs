@@ -88,7 +88,7 @@ impl Shared {
         Asked { record, answer }
     }
 
-    fn is_current(&self, revised: &Arc<Revised>) -> bool {
+    pub(super) fn is_current(&self, revised: &Arc<Revised>) -> bool {
         let function = &revised.function;
         let registry = self.registry.load();
         registry.get(&function.namespace, &function.name).is_some_and(|now| Arc::ptr_eq(now, revised))

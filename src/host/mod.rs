@@ -20,6 +20,7 @@ mod registry;
 mod running;
 mod runtimes;
 mod sandbox;
+mod snapshots;
 mod state;
 mod stream;
 mod timer;
@@ -41,7 +42,7 @@ use crate::revision::Revision;
 use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use registry::Registry;
+use registry::{Load, Registry};
 use runtimes::Runtimes;
 use state::State;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Deployed {
     pub backend: BackendKind,
     /// The memory limit of one sandbox, in bytes.
     pub memory: u64,
+    /// Whether its sandboxes start from a snapshot that has loaded its source.
+    pub snapshot: bool,
     /// Its sandboxes and waiting jobs.
     pub figures: FunctionFigures,
 }
@@ -90,6 +93,7 @@ struct Shared {
     runtime: tokio::runtime::Handle,
     backends: Vec<Arc<dyn Backend>>,
     runtimes: Runtimes,
+    snapshots: bool,
     registry: ArcSwap<Registry>,
     /// One deployment at a time: the registry and the pool change together.
     deploying: tokio::sync::Mutex<()>,
@@ -191,6 +195,7 @@ impl Host {
                 revision: revised.revision,
                 backend: revised.backend,
                 memory: revised.memory,
+                snapshot: matches!(revised.load, Load::Snapshot),
                 figures: state.pool.function_figures(revised.id).unwrap_or_default(),
             })
             .collect()
@@ -266,7 +271,10 @@ impl Host {
         let closed = shared.closed.notified();
         let mut closed = std::pin::pin!(closed);
         closed.as_mut().enable();
-        shared.event(|state, now| state.pool.close(now));
+        shared.event(|state, now| {
+            state.stop_snapshots();
+            state.pool.close(now);
+        });
         while !shared.state.lock().closed {
             closed.as_mut().await;
             closed.set(shared.closed.notified());

@@ -15,6 +15,8 @@ pub(super) enum Load {
     Own,
     /// A runtime that is to be given this function's source.
     Source(Arc<Init>),
+    /// A runtime that has loaded this function's source before it is started.
+    Snapshot,
     /// A runtime that belongs to no function yet.
     Stem,
 }
@@ -31,6 +33,13 @@ pub(super) struct Revised {
     /// The pool's name for the prewarmed sandboxes that serve it: a runtime's for all of its functions.
     pub(super) kind: Kind,
     pub(super) load: Load,
+}
+
+impl Load {
+    /// Whether its sandboxes have the function's code from their start on.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Self::Own | Self::Snapshot)
+    }
 }
 
 impl Revised {

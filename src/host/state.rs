@@ -4,10 +4,11 @@ use super::registry::{Load, Revised};
 use super::sandbox::Life;
 use crate::error::{Error, ErrorKind};
 use crate::invocation::Start;
-use crate::pool::{Action, Fate, JobId, Kind, Pool, Refusal, SandboxId, Target, Time, Why};
+use crate::pool::{Action, Fate, FunctionId, JobId, Kind, Pool, Refusal, SandboxId, Target, Time, Why};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 /// What a job waits for.
 pub(super) enum Grant {
@@ -59,6 +60,8 @@ pub(super) struct State {
     /// Stem cells that are kept ready: what runtimes and the functions on them ask for together.
     stems: HashMap<(Kind, u64), u32>,
     pub(super) next_kind: u32,
+    /// Snapshots that are being taken.
+    pub(super) snapshots: HashMap<FunctionId, AbortHandle>,
     sandboxes: Vec<Option<Box<Life>>>,
     jobs: Vec<Option<oneshot::Sender<Grant>>>,
     /// Why starts failed whose jobs have yet to hear of it; emptied with each event.
@@ -75,6 +78,7 @@ impl State {
             kinds: HashMap::new(),
             stems: HashMap::new(),
             next_kind,
+            snapshots: HashMap::new(),
             sandboxes: Vec::new(),
             jobs: Vec::new(),
             failure: None,
@@ -85,7 +89,7 @@ impl State {
 
     /// Makes a revision known by the pool's names for it.
     pub(super) fn know(&mut self, revised: Arc<Revised>) {
-        if let Load::Own = revised.load {
+        if revised.load.is_own() {
             self.kinds.insert(revised.stock(), revised.clone());
         }
         let index = revised.id.index();
@@ -113,8 +117,16 @@ impl State {
             if !stem(old) {
                 self.pool.set_prewarm(now, old.kind, old.memory, 0, Some(old.id));
             }
+            if let Some(snapshot) = self.snapshots.remove(&old.id) {
+                snapshot.abort();
+            }
             self.pool.retire_function(now, old.id);
         }
+    }
+
+    /// No snapshot that is being taken is wanted any more.
+    pub(super) fn stop_snapshots(&mut self) {
+        self.snapshots.drain().for_each(|(_, snapshot)| snapshot.abort());
     }
 
     /// Stem cells are asked for beside those that are kept ready already, and others aren't any more.
@@ -220,7 +232,7 @@ impl State {
                     if let Some(slot) = self.functions.get_mut(function.index())
                         && let Some(revised) = slot.take()
                     {
-                        if let Load::Own = revised.load {
+                        if revised.load.is_own() {
                             self.kinds.remove(&revised.stock());
                         }
                         work.push(Work::Forget(revised));

@@ -100,9 +100,13 @@ impl Shared {
         promise.kept();
         match started {
             Ok(Started { sandbox: started, phases }) => {
-                let session = Session::new(revised.function.format);
+                let format = revised.function.format;
+                let session = match revised.load {
+                    Load::Snapshot => Session::loaded(format),
+                    Load::Own | Load::Source(_) | Load::Stem => Session::new(format),
+                };
                 let ended = started.ended();
-                let blank = !matches!(revised.load, Load::Own);
+                let blank = !revised.load.is_own();
                 let life = Box::new(Life {
                     id: sandbox,
                     revised,

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct IntakeConfig {
     /// Works under way at once. Default 64. What is more than the pool has room for waits in its line.
     pub credit: usize,
+    /// Bytes of bodies and headers that those may hold in memory; a larger work runs alone. Default 256 MiB.
+    pub max_running_bytes: u64,
     /// How often work may begin to run, if what ended it wasn't the function's doing. Default 3.
     pub max_attempts: u32,
     /// How long after it was accepted work may begin, unless it says so itself. Default 6 h.
@@ -27,6 +29,7 @@ impl Default for IntakeConfig {
     fn default() -> Self {
         Self {
             credit: 64,
+            max_running_bytes: 256 * MIB,
             max_attempts: 3,
             max_age: Duration::from_secs(6 * 3600),
             first_pause: Duration::from_secs(1),

@@ -1,5 +1,8 @@
 //! Who is next: a line for each function, in turns. Pure: the time is an argument, and work is a number.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ pub(super) struct Lines {
     running: HashMap<u64, Entry>,
     /// All credit there is: the most that was under way and asked for together.
     credit: usize,
+    running_bytes: u64,
     pub(super) works: usize,
     pub(super) bytes: u64,
 }
@@ -75,8 +79,9 @@ impl Lines {
     }
 
     /// Takes up to `credit` works, one of each function in turn. While `n` functions have work, each has at most one part in
-    /// `n + 1` of all credit under way, so that one that is stuck leaves some to the next that comes.
-    pub(super) fn take(&mut self, now: u64, credit: usize) -> Vec<Entry> {
+    /// `n + 1` of all credit under way, so that one that is stuck leaves some to the next that comes. What is under way takes at
+    /// most `max_bytes`, unless it is one work alone.
+    pub(super) fn take(&mut self, now: u64, credit: usize, max_bytes: u64) -> Vec<Entry> {
         while let Some(first) = self.later.first_entry()
             && first.key().0 <= now
         {
@@ -95,8 +100,15 @@ impl Lines {
                 held_back.push(of);
                 continue;
             }
+            let bytes = line.ready.front().map_or(0, |entry| entry.bytes);
+            if !self.running.is_empty() && self.running_bytes.saturating_add(bytes) > max_bytes {
+                // Nothing smaller goes before it, or it would never go.
+                held_back.push(of);
+                break;
+            }
             let Some(entry) = line.ready.pop_front() else { continue };
             line.running += 1;
+            self.running_bytes += entry.bytes;
             if !line.ready.is_empty() {
                 self.turns.push_back(of);
             }
@@ -132,6 +144,7 @@ impl Lines {
 
     fn leave(&mut self, number: u64) -> Option<Entry> {
         let entry = self.running.remove(&number)?;
+        self.running_bytes = self.running_bytes.saturating_sub(entry.bytes);
         if let Some(line) = self.lines.get_mut(&entry.of) {
             line.running = line.running.saturating_sub(1);
             if line.running == 0 && line.ready.is_empty() {

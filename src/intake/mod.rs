@@ -18,6 +18,7 @@
 //!
 //! ```
 //! use kiln::backend::fake;
+//! use kiln::function::DEFAULT_NAMESPACE;
 //! use kiln::intake::{Intake, IntakeConfig, PlainRecords, StoreFeed, Work};
 //! use kiln::store::Store;
 //! use kiln::{BackendKind, Function, Host, Invocation};
@@ -34,7 +35,7 @@
 //! let intake = Intake::new(host, feed, Arc::new(PlainRecords), config)?;
 //! intake.start();
 //!
-//! let id = intake.accept(Work::new("default", "echo", Invocation::new("hello"))).await?;
+//! let id = intake.accept(Work::new(DEFAULT_NAMESPACE, "echo", Invocation::new("hello"))).await?;
 //! // It is on disk. Some time later its record is, too.
 //! # while store.activation(id).await?.is_none() { tokio::task::yield_now().await }
 //! assert!(store.activation(id).await?.is_some());

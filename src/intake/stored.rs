@@ -27,8 +27,7 @@ struct Shared {
     lines: Mutex<Lines>,
     /// There may be more to take.
     changed: Notify,
-    max_works: usize,
-    max_bytes: u64,
+    config: IntakeConfig,
 }
 
 impl StoreFeed {
@@ -48,8 +47,7 @@ impl StoreFeed {
             tracing::info!(works = lines.works, "work that was accepted earlier runs now");
         }
         let (lines, changed) = (Mutex::new(lines), Notify::new());
-        let (max_works, max_bytes) = (config.max_works, config.max_bytes);
-        Ok(Self { shared: Arc::new(Shared { store, lines, changed, max_works, max_bytes }) })
+        Ok(Self { shared: Arc::new(Shared { store, lines, changed, config: *config }) })
     }
 }
 
@@ -59,7 +57,8 @@ impl Feed for StoreFeed {
         let head = work.head()?;
         let bytes = (head.len() + work.invocation.body.len()) as u64 + OVERHEAD;
         let shared = self.shared.clone();
-        if !shared.lines.lock().reserve(bytes, shared.max_works, shared.max_bytes) {
+        let (max_works, max_bytes) = (shared.config.max_works, shared.config.max_bytes);
+        if !shared.lines.lock().reserve(bytes, max_works, max_bytes) {
             let backlog = self.backlog();
             return Err(Error::new(
                 ErrorKind::Overloaded,
@@ -87,7 +86,8 @@ impl Feed for StoreFeed {
 
     async fn take(&self, credit: usize) -> Result<Vec<Taken>> {
         loop {
-            let entries = self.shared.lines.lock().take(millis(SystemTime::now()), credit);
+            let now = millis(SystemTime::now());
+            let entries = self.shared.lines.lock().take(now, credit, self.shared.config.max_running_bytes);
             if entries.is_empty() {
                 self.shared.wait().await;
                 continue;

@@ -21,8 +21,10 @@ pub(super) fn source(section: &mut Section<'_>, folder: &Path) -> Option<Source>
     let (runtime_at, main_at) = (section.place("runtime"), section.place("main"));
     let runtime = section.text("runtime", "a runtime's name or kind, as \"js\"");
     let main = section.text("main", "the name of the function to call, as \"main\"");
+    let snapshot_at = section.place("snapshot");
+    let snapshot = section.flag("snapshot");
     let Some(file) = file else {
-        for (key, at) in [("runtime", runtime_at), ("main", main_at)] {
+        for (key, at) in [("runtime", runtime_at), ("main", main_at), ("snapshot", snapshot_at)] {
             if let Some(at) = at {
                 section
                     .faults
@@ -45,6 +47,7 @@ pub(super) fn source(section: &mut Section<'_>, folder: &Path) -> Option<Source>
     }
     // Reported or not, it was given: that it has no code isn't what is wrong.
     let mut source = Source::new(runtime.unwrap_or("unknown"), Module::File(file));
+    source.snapshot = snapshot.unwrap_or(source.snapshot);
     if let Some(main) = main {
         source.main = main.into();
     }

@@ -17,6 +17,9 @@ pub struct FunctionView {
     /// The runtime that loads its source; `None` where it is a module or an image.
     #[serde(default)]
     pub runtime: Option<String>,
+    /// Whether its sandboxes start from a snapshot that has loaded its source.
+    #[serde(default)]
+    pub snapshot: bool,
     /// Its format.
     pub format: Format,
     /// The digest of all that decides how it runs.
@@ -47,6 +50,7 @@ impl From<&Deployed> for FunctionView {
             name: function.name.clone(),
             backend: deployed.backend,
             runtime: function.code.source.as_ref().map(|source| source.runtime.clone()),
+            snapshot: deployed.snapshot,
             format: function.format,
             revision: deployed.revision.to_string(),
             memory: deployed.memory,

@@ -40,6 +40,7 @@ mod apply;
 mod code;
 mod config;
 mod documents;
+mod look;
 mod open;
 mod ring;
 mod tables;

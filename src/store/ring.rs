@@ -74,6 +74,6 @@ impl Ring<'_, '_> {
 }
 
 /// What an activation is counted as.
-fn size(namespace: &str, name: &str, record: &[u8], logs: &[u8]) -> u64 {
+pub(super) fn size(namespace: &str, name: &str, record: &[u8], logs: &[u8]) -> u64 {
     (3 * (namespace.len() + name.len()) + record.len() + logs.len()) as u64 + STEP
 }

@@ -51,7 +51,10 @@ pub fn names_every_format(named: &[&str], excuse: &str) {
 }
 
 fn host(subject: &dyn Subject, set: impl FnOnce(HostBuilder) -> HostBuilder) -> Host {
-    set(Host::builder().memory(BUDGET).max_wait(HANG)).backend(subject.backend()).build().unwrap()
+    set(Host::builder().memory(BUDGET).max_wait(HANG).snapshots(false))
+        .backend(subject.backend())
+        .build()
+        .unwrap()
 }
 
 impl Bench {
@@ -82,6 +85,11 @@ impl Bench {
 
     fn function(&self, name: &str, guest: &str) -> Function {
         self.subject.function(name, guest).format(self.format).memory(32 * MIB).timeout(HANG)
+    }
+
+    /// How an exit with this code is told.
+    pub fn exit_code(&self, code: i32) -> String {
+        format!("code {}", if self.subject.tells_exit_codes() { code } else { code.min(1) })
     }
 
     pub async fn deploy(&self, function: Function) {

@@ -17,4 +17,5 @@ mod idle;
 mod room;
 mod runtimes;
 mod sandboxes;
+mod snapshots;
 mod support;

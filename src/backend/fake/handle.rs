@@ -19,6 +19,8 @@ pub struct Handle {
 pub struct Counts {
     /// Functions made ready.
     pub prepared: u64,
+    /// Snapshots taken.
+    pub snapshots: u64,
     /// Starts asked for, whatever became of them.
     pub starts: u64,
     /// Starts under way.
@@ -52,6 +54,7 @@ pub(super) struct Shared {
     pub(super) counts: watch::Sender<Counts>,
     pub(super) starts: Gate,
     pub(super) removals: Gate,
+    pub(super) snapshots: Gate,
     pub(super) steering: Mutex<Steering>,
     processes: Mutex<Vec<Weak<Process>>>,
 }
@@ -139,6 +142,7 @@ impl Shared {
             counts: watch::Sender::new(Counts::default()),
             starts: Gate::open(),
             removals: Gate::open(),
+            snapshots: Gate::open(),
             steering: Mutex::default(),
             processes: Mutex::default(),
         }
@@ -238,6 +242,16 @@ impl Handle {
     /// Lets all removals go on.
     pub fn let_removals_go(&self) {
         self.shared.removals.let_go();
+    }
+
+    /// From now on snapshots hang, until [`let_snapshots_go`](Self::let_snapshots_go).
+    pub fn hold_snapshots(&self) {
+        self.shared.snapshots.hold();
+    }
+
+    /// Lets all snapshots go on.
+    pub fn let_snapshots_go(&self) {
+        self.shared.snapshots.let_go();
     }
 
     /// The backend goes away, as a daemon does: checks and starts fail with this error until [`up`](Self::up).

@@ -91,6 +91,17 @@ fn requests_follow_and_say_their_id() {
 }
 
 #[test]
+fn a_runtime_that_was_loaded_before_it_started_is_told_ids_too() {
+    let mut session = Session::loaded(Format::Frame);
+    assert!(session.awaits_ready());
+    let written = session.encode(&call()).unwrap();
+    let id = format!(r#","id":"{}"}}"#, call().id);
+    assert!(String::from_utf8_lossy(&written.head).ends_with(&id));
+    let reply = [booted(), framed(3, call().id.low(), "", b"{}")].concat();
+    assert_eq!(feed(&mut session, [reply.into()]), answered(200, &[], "{}"));
+}
+
+#[test]
 fn nothing_is_asked_before_it_is_answered() {
     let mut session = begun();
     assert_eq!(session.encode(&call()).unwrap_err().kind(), ErrorKind::Internal);

@@ -9,11 +9,14 @@ mod wire;
 use super::process::Process;
 use crate::backend::Exit;
 use crate::function::{BackendKind, MIB};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Wire;
+
+pub(super) use runtime::loads;
 
 /// Which function a sandbox runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ impl Guest {
 pub(super) struct Setup {
     pub(super) guest: Guest,
     pub(super) kind: BackendKind,
+    /// What it was given before it was started.
+    pub(super) loaded: Option<Bytes>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) args: Vec<String>,
 }
@@ -59,9 +64,14 @@ async fn serve(process: &Process, mut setup: Setup) -> Result<(), Exit> {
     initialise(process, &setup).await?;
     let env = setup.env.clone();
     let mut wire = Wire::open(process, &env)?;
-    wire.ready().await;
     let mut loaded = None;
-    if setup.guest == Guest::Runtime {
+    if let Some(source) = setup.loaded.take() {
+        wire.preload(&source);
+        let init = wire.init().await?.unwrap_or_default();
+        loaded = Some(runtime::restore(&mut setup, init));
+    }
+    wire.ready().await;
+    if loaded.is_none() && setup.guest == Guest::Runtime {
         let Some(init) = wire.init().await? else { return Ok(()) };
         let Some(source) = runtime::load(process, &mut setup, &init).await? else {
             process.write(init.failed(&runtime::why(&init))).await;

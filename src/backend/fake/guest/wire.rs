@@ -94,6 +94,11 @@ impl<'a> Wire<'a> {
         Ok(Self { process, env, format, buffer: Vec::new() })
     }
 
+    /// Stdin begins with this.
+    pub(super) fn preload(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
     pub(super) fn is_oneshot(&self) -> bool {
         self.format == Format::Default
     }

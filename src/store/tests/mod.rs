@@ -1,5 +1,9 @@
 //! The store as its users see it.
 
+mod failing;
+mod files;
+mod random;
+
 use super::{Activation, Commit, Expect, Key, Query, Store, StoreConfig, Write};
 use crate::error::ErrorKind;
 use crate::invocation::InvocationId;
@@ -209,4 +213,21 @@ async fn the_ring_lets_go_what_is_too_old() {
 async fn limits_of_nothing_are_refused() {
     let config = StoreConfig { max_bytes: 0, ..StoreConfig::default() };
     assert_eq!(Store::memory_with(config).err().unwrap().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn callers_wait_for_room_and_all_of_them_get_it() {
+    let config = StoreConfig { max_queued: 1000, ..StoreConfig::default() };
+    let store = Store::memory_with(config).unwrap();
+    let puts: Vec<_> = (0..50)
+        .map(|number| {
+            let store = store.clone();
+            // Some are larger than all the room there is.
+            tokio::spawn(async move { store.put(key(&number.to_string()), vec![1; number * 50]).await })
+        })
+        .collect();
+    for put in puts {
+        tokio::time::timeout(Duration::from_secs(60), put).await.expect("it never ends").unwrap().unwrap();
+    }
+    assert_eq!(store.count("functions", "guest").await.unwrap(), 50);
 }
