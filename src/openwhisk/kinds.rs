@@ -7,6 +7,10 @@ pub(super) const BLACKBOX: &str = "blackbox";
 /// Actions after each other, which Kiln doesn't have.
 pub(super) const SEQUENCE: &str = "sequence";
 
+/// What OpenWhisk's clients call a language's runtime that have no other wish.
+const USUAL: [(&str, &str); 3] =
+    [("js", "nodejs:default"), ("python", "python:3"), ("python", "python:default")];
+
 /// A language's runtime as actions name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RuntimeKinds {
@@ -23,7 +27,16 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    pub(super) fn new(runtimes: Vec<RuntimeKinds>) -> Self {
+    /// Runtimes of languages that OpenWhisk has are called as they are there, too.
+    pub(super) fn new(mut runtimes: Vec<RuntimeKinds>) -> Self {
+        for (name, kind) in USUAL {
+            let taken = runtimes.iter().any(|runtime| runtime.kinds.iter().any(|known| known == kind));
+            if let (false, Some(runtime)) =
+                (taken, runtimes.iter_mut().find(|runtime| runtime.runtime == name))
+            {
+                runtime.kinds.push(kind.to_owned());
+            }
+        }
         Self { runtimes }
     }
 
@@ -68,7 +81,7 @@ mod tests {
         let kinds = Kinds::new(vec![js, python]);
         assert_eq!(kinds.resolve("nodejs:default"), Some(("js", "nodejs:20".into())));
         assert_eq!(kinds.resolve("js"), Some(("js", "js".into())));
-        assert_eq!(kinds.resolve("python:default"), Some(("python", "python:default".into())));
+        assert_eq!(kinds.resolve("python:default"), Some(("python", "python:3".into())));
         assert_eq!(kinds.resolve("python"), Some(("python", "python".into())));
         assert_eq!(kinds.resolve("nodejs:6"), None);
         assert!(kinds.all().contains(&"blackbox".to_owned()));

@@ -1,6 +1,7 @@
 //! One run of an action: parameters in, a record out.
 
 use super::activation::{About, Activation, Ran, log_line, milliseconds};
+use super::kinds::{BLACKBOX, WASM};
 use super::limits::Ranges;
 use super::response::Response;
 use crate::error::Result;
@@ -32,6 +33,9 @@ pub(super) struct Ended {
     pub(super) ended: SystemTime,
     /// Where its log's lines are, and may still come.
     lines: Arc<Lines>,
+    /// As which stream they are shown: a language's prints are, as with OpenWhisk, its stdout; Kiln's functions have only
+    /// stderr to write on.
+    stream: &'static str,
 }
 
 impl Run {
@@ -50,7 +54,11 @@ impl Run {
         let answered = host.stream(&action.namespace, &action.function(), request, body, usize::MAX).await;
         let Streamed { id, start, backend, timings, phases, result, .. } = answered;
         let outcome = Outcome { id, start, backend, timings, phases, result };
-        Ended { outcome, began, ended: SystemTime::now(), lines }
+        let stream = match self.about.kind.as_str() {
+            WASM | BLACKBOX => "stderr",
+            _ => "stdout",
+        };
+        Ended { outcome, began, ended: SystemTime::now(), lines, stream }
     }
 }
 
@@ -84,7 +92,7 @@ impl Ended {
     /// The lines that have come since they were taken before.
     fn logs(&self) -> Vec<String> {
         let lines = self.lines.take().into_iter();
-        lines.map(|Line { at, text }| log_line(at, "stderr", &text)).collect()
+        lines.map(|Line { at, text }| log_line(at, self.stream, &text)).collect()
     }
 }
 

@@ -82,7 +82,7 @@ async fn one_is_shown_whole_or_in_parts_to_whoever_owns_it() {
     let logs = api.get(&format!("activations/{id}/logs")).await.ok();
     let texts: Vec<_> =
         logs["logs"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()[30..].to_owned()).collect();
-    assert_eq!(texts, [" stderr: one", " stderr: two"]);
+    assert_eq!(texts, [" stdout: one", " stdout: two"]);
     assert_eq!(whole["logs"], logs["logs"]);
     let result = api.get(&format!("activations/{id}/result")).await.ok();
     assert_eq!(result, whole["response"]);

@@ -115,7 +115,7 @@ async fn failures_are_502_with_whose_fault_it_was() {
     let text = broken["response"]["result"]["error"].as_str().unwrap();
     assert!(text.contains("broken:2: no such thing"), "file and line: {text}");
     let logs = broken["logs"].as_array().unwrap();
-    assert!(logs.iter().any(|line| line.as_str().unwrap().ends_with(" stderr: loading")), "{logs:?}");
+    assert!(logs.iter().any(|line| line.as_str().unwrap().ends_with(" stdout: loading")), "{logs:?}");
 
     api.create("gone", "exit 3").await;
     let gone = call(&api, "gone", "", json!({})).await;
