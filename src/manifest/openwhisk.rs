@@ -120,3 +120,34 @@ fn key(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn a_namespace_has_a_key_here_or_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("shop.key"), "u:from-a-file\n").unwrap();
+        let file = folder.path().join("kiln.toml");
+        let text = "[namespace.a]\nkey = \"u:in-here\"\n[namespace.b]\nkey_file = \"shop.key\"\n\
+                    [openwhisk]\nmax_memory = \"1GiB\"\n[host]\nstate = \"here\"";
+        let manifest = Manifest::parse(&file, text).unwrap();
+        let keys: Vec<_> =
+            manifest.namespaces.iter().map(|one| (one.name.as_str(), one.key.as_str())).collect();
+        assert_eq!(keys, [("a", "u:in-here"), ("b", "u:from-a-file")]);
+        assert_eq!((manifest.openwhisk.max_memory, manifest.openwhisk.timeout), (Some(1 << 30), None));
+        assert_eq!(manifest.host.state, Some(folder.path().join("here")));
+        assert!(!format!("{manifest:?}").contains("in-here"), "keys aren't logged");
+        for (text, said) in [
+            ("[namespace.a]", "namespace `a` has no key"),
+            ("[namespace.a]\nkey = \"u:x\"\nkey_file = \"shop.key\"", "give one of them"),
+            ("[namespace.a]\nkey_file = \"none\"", "which can't be read"),
+            ("namespace.a = 1", "give a table, as [namespace.a]"),
+            ("[openwhisk]\nmax_memroy = \"1GiB\"", "did you mean `max_memory`"),
+        ] {
+            let error = Manifest::parse(&file, text).unwrap_err();
+            assert!(error.message().contains(said), "{text}: {error}");
+        }
+    }
+}

@@ -35,13 +35,14 @@ impl Shared {
         let ended = run.run(&self.host).await;
         let mut activation = ended.activation(&run.about, &self.ranges);
         let overloaded = matches!(&ended.outcome.result, Err(error) if error.kind() == ErrorKind::Overloaded);
-        if overloaded && done.is_closed() {
-            // Its caller was told that it goes on.
-        } else if overloaded {
-            let _ = done.send(Err(Refusal::new(429, words::OVERLOADED)));
-            return;
+        if overloaded {
+            // Who was told that it goes on has been promised a record.
+            if done.send(Err(Refusal::new(429, words::OVERLOADED))).is_ok() {
+                return;
+            }
         } else {
             guard.answered();
+            // Nobody may be waiting any more.
             let _ = done.send(Ok(Box::new(activation.clone())));
         }
         activation.logs.extend(ended.late_logs().await);

@@ -30,6 +30,8 @@ pub(in crate::cli) async fn deploy(args: Deploy, output: Output) -> anyhow::Resu
     }
     if args.web {
         annotate("web-export", json!(true));
+        // As `wsk --web` has it: what is declared isn't anybody's to change.
+        annotate("final", json!(true));
     }
     let mut limits = Map::new();
     if let Some(memory) = args.memory {
