@@ -40,3 +40,66 @@ pub(super) fn judge(outcome: &Outcome, attempt: u32, config: &IntakeConfig) -> V
     let pause = config.first_pause.saturating_mul(doubled).min(config.longest_pause);
     Verdict::Again { pause, counts }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::invocation::{InvocationId, Phases, Reply, Start, Timings};
+
+    fn outcome(start: Option<Start>, failed: Option<ErrorKind>) -> Outcome {
+        Outcome {
+            id: InvocationId::new(),
+            start,
+            backend: None,
+            timings: Timings::default(),
+            phases: Phases::default(),
+            result: failed.map_or(Ok(Reply::ok("")), |kind| Err(Error::new(kind, "it failed"))),
+        }
+    }
+
+    #[test]
+    fn only_what_was_not_the_functions_fault_is_tried_again() {
+        let config = IntakeConfig::default();
+        let counted = |outcome: &Outcome| match judge(outcome, 1, &config) {
+            Verdict::End(why) => {
+                assert_eq!(why, Why::Answered);
+                None
+            }
+            Verdict::Again { counts, .. } => Some(counts),
+        };
+        assert_eq!(counted(&outcome(Some(Start::Warm), None)), None);
+        for kind in ErrorKind::ALL {
+            let (waiting, running) = match kind {
+                ErrorKind::Overloaded | ErrorKind::Unavailable | ErrorKind::Cancelled => {
+                    (Some(false), Some(true))
+                }
+                ErrorKind::Internal => (Some(true), Some(true)),
+                ErrorKind::TimedOut => (Some(false), None),
+                _ => (None, None),
+            };
+            assert_eq!(counted(&outcome(None, Some(kind))), waiting, "{kind} before it began");
+            assert_eq!(counted(&outcome(Some(Start::Cold), Some(kind))), running, "{kind} after it began");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_attempts_end() {
+        let config = IntakeConfig { max_attempts: 9, ..IntakeConfig::default() };
+        let cut_off = outcome(Some(Start::Cold), Some(ErrorKind::Internal));
+        let pause = |attempt| match judge(&cut_off, attempt, &config) {
+            Verdict::Again { pause, .. } => Some(pause.as_secs()),
+            Verdict::End(why) => {
+                assert_eq!(why, Why::Attempts);
+                None
+            }
+        };
+        assert_eq!([1, 2, 3, 6, 7, 8].map(pause), [1, 2, 4, 32, 60, 60].map(Some));
+        assert_eq!([9, 10].map(pause), [None, None]);
+        let waits = outcome(None, Some(ErrorKind::Overloaded));
+        assert_eq!(
+            judge(&waits, u32::MAX, &config),
+            Verdict::Again { pause: config.longest_pause, counts: false }
+        );
+    }
+}

@@ -94,7 +94,7 @@ impl Feed for StoreFeed {
             }
             let handed = HandedOut { shared: &self.shared, entries };
             let taken = self.shared.read(&handed.entries).await?;
-            handed.keep();
+            handed.keep(&taken);
             if !taken.is_empty() {
                 return Ok(taken);
             }
@@ -166,8 +166,14 @@ struct HandedOut<'a> {
 }
 
 impl HandedOut<'_> {
-    fn keep(mut self) {
-        self.entries.clear();
+    /// They were handed out. What isn't in the store any more has ended.
+    fn keep(mut self, taken: &[Taken]) {
+        let mut lines = self.shared.lines.lock();
+        for entry in self.entries.drain(..) {
+            if !taken.iter().any(|taken| taken.ticket == entry.number) {
+                lines.end(entry.number);
+            }
+        }
     }
 }
 

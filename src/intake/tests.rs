@@ -292,6 +292,20 @@ async fn more_than_may_wait_is_refused() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_has_ended_is_not_handed_out() {
+    let bed = Bed::new().await;
+    let feed = StoreFeed::open(bed.store.clone(), &bed.config).await.unwrap();
+    feed.accept(work("echo", "/")).await.unwrap();
+    feed.accept(work("faulty", "/")).await.unwrap();
+    let mut write = crate::store::Write::new();
+    write.finish(bed.store.accepted().await.unwrap()[0].number);
+    bed.store.commit(write).await.unwrap().done().unwrap();
+    let taken = feed.take(9).await.unwrap();
+    assert_eq!(taken.iter().map(|taken| taken.work.function.as_str()).collect::<Vec<_>>(), ["faulty"]);
+    assert_eq!((feed.backlog().works, feed.backlog().running), (1, 1));
+}
+
+#[tokio::test]
 async fn a_taker_that_goes_away_takes_nothing() {
     let bed = Bed::new().await;
     let feed = StoreFeed::open(bed.store.clone(), &bed.config).await.unwrap();

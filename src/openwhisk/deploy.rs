@@ -66,11 +66,15 @@ pub(super) fn function(action: &Action, code: Option<Bytes>, ranges: &Ranges) ->
     Ok(function)
 }
 
-/// How a module or an image is spoken to: as its annotation says, else one process for each request, with the parameters
-/// on stdin and the result on stdout.
+/// How a module or an image is spoken to: as its annotation says; else an image as OpenWhisk speaks to one where that is
+/// offered, and all else as one process for each request, with the parameters on stdin and the result on stdout.
 fn format(action: &Action) -> Result<Format> {
-    let Some(given) = action.annotations.get(FORMAT) else { return Ok(Format::Default) };
-    let known = Format::ALL.into_iter().find(|format| Some(format.as_str()) == given.as_str());
+    let named = |name: &str| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    let Some(given) = action.annotations.get(FORMAT) else {
+        let own = (action.exec.kind == BLACKBOX).then(|| named("openwhisk")).flatten();
+        return Ok(own.unwrap_or_default());
+    };
+    let known = given.as_str().and_then(named);
     known.ok_or_else(|| {
         let all: Vec<_> = Format::ALL.iter().map(|format| format!("'{format}'")).collect();
         Refusal::bad(format!("The annotation 'format' is {given}: give one of {}.", all.join(", ")))
