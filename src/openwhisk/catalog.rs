@@ -217,7 +217,7 @@ mod tests {
         assert!(again.actions("gues", None).is_empty() && again.actions("guest2", None).is_empty());
         let kept = again.action(&action(None, "a", 3).name).unwrap();
         assert_eq!(again.code(&kept).await.unwrap(), Some(code));
-        again.delete_actions(&[kept.action.name.clone()]).await.unwrap();
+        again.delete_actions(std::slice::from_ref(&kept.action.name)).await.unwrap();
         assert!(again.action(&kept.action.name).is_none());
         assert!(again.code(&kept).await.is_err(), "nobody refers to it any more");
     }
