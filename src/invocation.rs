@@ -1,8 +1,10 @@
 //! One request, its outcome, and how long each part of it took.
 
 mod lent;
+mod lines;
 
 pub use lent::{Address, Headers, Request};
+pub use lines::{Line, Lines};
 
 use crate::error::Error;
 use crate::function::BackendKind;

@@ -45,6 +45,8 @@ pub mod host;
 pub mod intake;
 pub mod invocation;
 pub mod manifest;
+#[cfg(feature = "openwhisk")]
+pub mod openwhisk;
 pub mod pool;
 mod revision;
 pub mod runtime;

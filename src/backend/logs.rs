@@ -1,7 +1,7 @@
 //! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
 
 use crate::function::{Format, Function};
-use crate::invocation::InvocationId;
+use crate::invocation::{InvocationId, Lines};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Logs {
 struct State {
     function: Arc<Function>,
     serving: Option<InvocationId>,
+    /// Whoever keeps the lines of the request being served.
+    lines: Option<Arc<Lines>>,
     partial: Vec<u8>,
     tail: VecDeque<String>,
     written: u64,
@@ -35,7 +37,15 @@ impl Logs {
         let (partial, tail) = (Vec::new(), VecDeque::new());
         Self {
             memory,
-            state: Mutex::new(State { function, serving: None, partial, tail, written: 0, ends: 0 }),
+            state: Mutex::new(State {
+                function,
+                serving: None,
+                lines: None,
+                partial,
+                tail,
+                written: 0,
+                ends: 0,
+            }),
         }
     }
 
@@ -49,10 +59,22 @@ impl Logs {
         state.tail.clear();
     }
 
-    /// From now on lines belong to this invocation.
-    pub fn serve(&self, id: InvocationId) {
+    /// From now on lines belong to this invocation, and are kept for it where somebody asks for them. What was written
+    /// before any request was the sandbox's initialisation: it is kept for the first.
+    pub fn serve(&self, id: InvocationId, lines: Option<&Arc<Lines>>) {
         let mut state = self.state.lock();
+        if state.serving == Some(id) {
+            // Its code was loaded for it.
+            state.ends = 0;
+            return;
+        }
+        if state.serving.is_none()
+            && let Some(lines) = lines
+        {
+            state.tail.iter().for_each(|line| lines.push(line.clone()));
+        }
         state.serving = Some(id);
+        state.lines = lines.cloned();
         (state.written, state.ends) = (0, 0);
         state.tail.clear();
     }
@@ -116,6 +138,9 @@ impl Logs {
             invocation = state.serving.map(tracing::field::display),
             "{line}"
         );
+        if let Some(lines) = &state.lines {
+            lines.push(line.clone());
+        }
         if state.tail.len() == TAIL {
             state.tail.pop_front();
         }
@@ -157,7 +182,7 @@ mod tests {
         logs.belong_to(Arc::new(hello));
         assert!(logs.tail().is_empty());
         assert!(format!("{logs:?}").contains("hello"));
-        logs.serve(InvocationId::new());
+        logs.serve(InvocationId::new(), None);
         logs.write(b"abcd\n");
         assert_eq!(logs.tail(), ["abc", "(stderr beyond 3 bytes is dropped)"], "its own limit holds");
     }
@@ -183,8 +208,26 @@ mod tests {
         logs.write(b"abcdef");
         logs.write(b"ghi\n");
         assert_eq!(logs.tail(), ["abcd", "(stderr beyond 4 bytes is dropped)"]);
-        logs.serve(InvocationId::new());
+        logs.serve(InvocationId::new(), None);
         logs.write(b"x\n");
         assert_eq!(logs.tail(), ["x"]);
+    }
+
+    #[test]
+    fn who_asks_for_lines_gets_those_of_its_request_and_of_the_start_it_paid_for() {
+        let logs = logs(1 << 20);
+        logs.write(b"starts\n");
+        let (first, second) = (Arc::new(Lines::default()), Arc::new(Lines::default()));
+        let texts = |lines: &Lines| lines.take().into_iter().map(|line| line.text).collect::<Vec<_>>();
+        logs.serve(InvocationId::new(), Some(&first));
+        logs.write(b"one\n");
+        logs.serve(InvocationId::new(), Some(&second));
+        logs.write(b"two\n");
+        logs.serve(InvocationId::new(), None);
+        logs.write(b"three\n");
+        assert_eq!(
+            (texts(&first), texts(&second)),
+            (vec!["starts".into(), "one".into()], vec!["two".into()])
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! The command line.
 
+use super::actions::args::{Activations, Deploy, Logs, Named, Target};
 use super::bench::args::Bench;
 use crate::function::{BackendKind, Format};
 use crate::manifest;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,6 +62,16 @@ pub(super) enum Command {
     Serve(Serve),
     /// Invoke a function of a running server
     Invoke(Invoke),
+    /// Declare an action on a running server, from source, a module or an image; again: a new version of it
+    Deploy(Deploy),
+    /// Show an action
+    Get(Named),
+    /// Take an action away
+    Delete(Named),
+    /// List the records of actions' runs, the newest first
+    Activations(Activations),
+    /// Show the log of an action's run, or follow those of new ones
+    Logs(Logs),
     /// List the functions of a running server
     List(Remote),
     /// Show the pool of a running server in figures
@@ -136,6 +147,9 @@ pub(super) struct Serve {
     /// The budget instead of the manifest's, as 2GiB
     #[arg(long, value_parser = size)]
     pub(super) memory: Option<u64>,
+    /// The folder of what outlives the server, or :memory: [default: kiln in the user's state folder; with port 0 :memory:]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) state: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -147,18 +161,30 @@ pub(super) struct Remote {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Invoke {
-    /// The function's name
-    pub(super) function: String,
+    /// The function's name; an action's may be package/name
+    pub(super) function: Option<String>,
+    /// A parameter; JSON where that can be read, else text. Calls an action through OpenWhisk's API
+    #[arg(short, long, num_args = 1..=2, value_names = ["NAME", "VALUE"], action = ArgAction::Append)]
+    pub(super) param: Vec<String>,
+    /// Call an action, wait, and write its activation
+    #[arg(long, conflicts_with_all = ["later", "result"])]
+    pub(super) blocking: bool,
+    /// Call an action, wait, and write its result; what holds with -p
+    #[arg(long, conflicts_with = "later")]
+    pub(super) result: bool,
+    /// Call an action without waiting, and write the activation's id
+    #[arg(long = "async")]
+    pub(super) later: bool,
     #[command(flatten)]
-    pub(super) remote: Remote,
+    pub(super) target: Target,
     /// The HTTP method
     #[arg(short = 'X', long, default_value = "POST")]
     pub(super) method: String,
     /// A header, as "Name: value"
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
     pub(super) header: Vec<(String, String)>,
-    /// The path after the function's own, with the query
-    #[arg(short, long, default_value = "/")]
+    /// The path after the function's own, with the query; -p and one value that begins with / is the same
+    #[arg(long, default_value = "/")]
     pub(super) path: String,
     /// The body: a text, @ and a file, or - for stdin. Default: stdin, unless that is a terminal
     #[arg(short, long, value_name = "TEXT|@FILE|-")]
@@ -185,11 +211,11 @@ pub(super) fn backend(text: &str) -> Result<BackendKind, String> {
     known.ok_or_else(|| "give wasm or docker".into())
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     manifest::parse_size(text)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     manifest::parse_duration(text)
 }
 

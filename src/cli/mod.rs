@@ -11,6 +11,7 @@
 //! | 70 | a fault of Kiln's own |
 //! | 130 | stopped by Ctrl-C or SIGTERM before it was done |
 
+mod actions;
 mod args;
 mod bench;
 mod client;
@@ -24,6 +25,7 @@ mod output;
 mod run;
 mod serve;
 mod signals;
+mod state;
 
 use crate::error::{Error, ErrorKind};
 use anyhow::Context;
@@ -52,7 +54,12 @@ fn command(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => runtime(true)?.block_on(run::run(args)),
         Command::Serve(args) => runtime(true)?.block_on(serve::serve(args)),
-        Command::Invoke(args) => runtime(false)?.block_on(invoke::invoke(args)),
+        Command::Invoke(args) => runtime(true)?.block_on(invoke::invoke(args)),
+        Command::Deploy(args) => runtime(true)?.block_on(actions::deploy(args, output)),
+        Command::Get(args) => runtime(true)?.block_on(actions::get(args)),
+        Command::Delete(args) => runtime(true)?.block_on(actions::delete(args, output)),
+        Command::Activations(args) => runtime(true)?.block_on(actions::activations(args, output)),
+        Command::Logs(args) => runtime(true)?.block_on(actions::logs(args)),
         Command::List(args) => runtime(false)?.block_on(list::functions(&args, output)),
         Command::Pool(args) => runtime(false)?.block_on(list::pool(&args, output)),
         Command::Bench(args) => runtime(true)?.block_on(bench::bench(args, output)),

@@ -2,11 +2,14 @@
 
 use super::args::Serve;
 use super::signals::{Ending, Hangup};
+use super::state::{self, Place};
 use super::{INTERRUPTED, host, identity, output};
 use crate::function::BackendKind;
 use crate::host::Host;
 use crate::manifest::{HostSettings, Manifest};
+use crate::openwhisk::OpenWhisk;
 use crate::server::{Reloader, Server};
+use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,6 +31,20 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let host = host::build(&settings, &manifest.runtimes, id)?;
     // Before anything is cleaned up: whoever has the address is the only one with this id.
     let server = Server::bind(listen, host.clone()).await?;
+    let place = Place::given(args.state.as_deref(), settings.state.as_deref());
+    let place = place.unwrap_or_else(|| if listen.port() == 0 { Place::Memory } else { Place::usual() });
+    let (store, namespaces, key) = {
+        let (place, manifest) = (place, manifest.clone());
+        let open = move || {
+            let store = place.open()?;
+            let (namespaces, key) = state::namespaces(&manifest, &place)?;
+            Ok::<_, crate::Error>((store, namespaces, key))
+        };
+        tokio::task::spawn_blocking(open).await.context("the store did not open")??
+    };
+    let config = state::config(namespaces, &manifest.openwhisk)?;
+    let api = OpenWhisk::open(host.clone(), store, config).await?;
+    let server = server.openwhisk(api.clone());
 
     let functions = manifest.functions.len();
     let images = manifest.functions.iter().any(|function| function.backend() == Some(BackendKind::Docker));
@@ -49,6 +66,9 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
             return Err(error.into());
         }
     };
+    for error in api.start().await {
+        tracing::error!("{error}; it stays declared, and calls to it fail until it is declared anew");
+    }
     let reload = Arc::new(Notify::new());
     beside.spawn(reloader.watch(Arc::clone(&reload)));
     beside.spawn(on_hangup(Hangup::new()?, reload));
@@ -59,6 +79,8 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     output::note(&format!(
         "kiln: listening on http://{address} ({functions} function{plural}, {budget} of memory)"
     ));
+    let key = key.map(|key| format!("; {key}")).unwrap_or_default();
+    output::note(&format!("kiln: OpenWhisk's API is at /api/v1{key}"));
 
     let drain = Notify::new();
     let running = server.run(drain.notified());

@@ -11,7 +11,7 @@ use super::sandbox::Life;
 use super::within::{after, within};
 use super::work::with_tail;
 use crate::error::{Error, Result};
-use crate::invocation::{InvocationId, Outcome};
+use crate::invocation::{Outcome, Request};
 use crate::pool::Fate;
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Life {
 
 impl Running {
     /// Loads the function's code. After an error the sandbox has been given up.
-    pub(super) async fn initialise(&mut self, id: InvocationId, outcome: &mut Outcome) -> Result<()> {
+    pub(super) async fn initialise(&mut self, request: &Request<'_>, outcome: &mut Outcome) -> Result<()> {
         let (host, fresh) = (self.host.clone(), self.is_fresh());
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let Load::Source(init) = &life.revised.load else {
@@ -37,7 +37,7 @@ impl Running {
         };
         let (began, init, revised) = (host.now(), init.clone(), life.revised.clone());
         let limit = revised.function.limits.start_timeout;
-        life.logs.serve(id);
+        life.logs.serve(request.id, request.lines);
         let written = match fresh {
             // Any other was looked at when it was made fit.
             true => exchange::take_stray(life.sandbox.as_mut(), &mut life.session).map_err(|broken| {

@@ -201,6 +201,21 @@ impl Host {
             .collect()
     }
 
+    /// Whether a function of this name is deployed.
+    pub fn has(&self, namespace: &str, name: &str) -> bool {
+        self.shared.registry.load().get(namespace, name).is_some()
+    }
+
+    /// Whether a function is deployed from source: its requests' bodies are its parameters, one JSON object.
+    pub fn is_source(&self, namespace: &str, name: &str) -> bool {
+        // Where there are no runtimes, that costs nothing.
+        !self.runtimes().is_empty()
+            && matches!(
+                self.shared.registry.load().get(namespace, name).map(|revised| &revised.load),
+                Some(registry::Load::Source(_))
+            )
+    }
+
     /// The runtimes that source functions may name.
     pub fn runtimes(&self) -> &[Runtime] {
         &self.shared.runtimes.all

@@ -118,12 +118,12 @@ impl Running {
     ) -> Result<Answered> {
         let host = self.host.clone();
         if self.life.as_ref().is_some_and(|life| life.blank) {
-            Box::pin(self.initialise(request.id, outcome)).await?;
+            Box::pin(self.initialise(request, outcome)).await?;
             self.was_delayed = true;
         }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        life.logs.serve(request.id);
+        life.logs.serve(request.id, request.lines);
         let function = &revised.function;
         let limit = function.limits.timeout;
         let call = Call {

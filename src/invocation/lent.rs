@@ -1,8 +1,9 @@
 //! A request as its caller lends it: nothing of it is copied but what its format writes for the function.
 
-use super::{Invocation, InvocationId};
+use super::{Invocation, InvocationId, Lines};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One request to a function, borrowed; its body comes beside it. What [`Invocation`] is to those who own theirs.
@@ -20,6 +21,8 @@ pub struct Request<'a> {
     pub headers: Headers<'a>,
     /// Give up after this long in all, as [`Invocation::patience`].
     pub patience: Option<Duration>,
+    /// Where the lines go that it writes on stderr, beside the log.
+    pub lines: Option<&'a Arc<Lines>>,
 }
 
 impl Request<'_> {
@@ -32,6 +35,7 @@ impl Request<'_> {
             url: Address::default(),
             headers: Headers::default(),
             patience: None,
+            lines: None,
         }
     }
 }
@@ -51,6 +55,7 @@ impl<'a> From<&'a Invocation> for Request<'a> {
             url: Address::Whole(&invocation.url),
             headers: Headers::from(&invocation.headers),
             patience: invocation.patience,
+            lines: None,
         }
     }
 }

@@ -17,6 +17,9 @@ pub enum DockerTransport {
     Attach,
 }
 
+/// What `state` is where nothing is to outlive the process.
+pub const MEMORY: &str = ":memory:";
+
 /// `[host]`, as written: `None` where a key is absent and the host's own default holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostSettings {
@@ -42,6 +45,8 @@ pub struct HostSettings {
     pub docker_transport: Option<DockerTransport>,
     /// `kept_networks`: network namespaces kept ready for containers at most.
     pub kept_networks: Option<u32>,
+    /// `state`: the folder of what outlives the process; [`MEMORY`] where nothing does.
+    pub state: Option<PathBuf>,
     /// `id`: what marks this host's containers as its own, instead of one made of machine, manifest and address.
     pub id: Option<String>,
     /// `prewarm.outside_budget`: whether prewarmed sandboxes stay out of the budget until taken.
@@ -63,6 +68,7 @@ impl HostSettings {
             ("docker_host", self.docker_host != other.docker_host),
             ("docker_transport", self.docker_transport != other.docker_transport),
             ("kept_networks", self.kept_networks != other.kept_networks),
+            ("state", self.state != other.state),
             ("id", self.id != other.id),
             ("prewarm.outside_budget", self.prewarm_outside_budget != other.prewarm_outside_budget),
         ];
@@ -93,6 +99,10 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> HostSettings {
                 ("attach", DockerTransport::Attach),
             ],
         ),
+        state: section.text("state", "a folder's path, or \":memory:\"").map(|path| match path {
+            MEMORY => PathBuf::from(MEMORY),
+            path => folder.join(path),
+        }),
         id: id(&mut section),
         prewarm_outside_budget: prewarm.as_mut().and_then(|section| section.flag("outside_budget")),
     };

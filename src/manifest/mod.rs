@@ -26,11 +26,13 @@ mod code;
 mod faults;
 mod function;
 mod host;
+mod openwhisk;
 mod runtime;
 mod section;
 mod units;
 
-pub use host::{DockerTransport, HostSettings};
+pub use host::{DockerTransport, HostSettings, MEMORY};
+pub use openwhisk::{NamespaceSettings, OpenWhiskSettings};
 pub use units::{parse_dir, parse_duration, parse_size};
 
 use crate::error::{Error, Result};
@@ -51,6 +53,10 @@ pub struct Manifest {
     pub file: PathBuf,
     /// `[host]`.
     pub host: HostSettings,
+    /// `[namespace.NAME]`: who may use OpenWhisk's API.
+    pub namespaces: Vec<NamespaceSettings>,
+    /// `[openwhisk]`: limits of OpenWhisk's API.
+    pub openwhisk: OpenWhiskSettings,
     /// `[runtime.NAME]`, all of them valid.
     pub runtimes: Vec<Runtime>,
     /// `[function.NAME]`, all of them valid.
@@ -85,11 +91,14 @@ impl Manifest {
 
         let mut root = Section::new("the manifest", root.get_ref(), &faults);
         let host = root.table("host").map(|section| host::read(section, &folder)).unwrap_or_default();
+        let namespaces = root.table("namespace");
+        let namespaces = namespaces.map(|all| openwhisk::namespaces(all, &folder)).unwrap_or_default();
+        let openwhisk = root.table("openwhisk").map(openwhisk::limits).unwrap_or_default();
         let runtimes = root.table("runtime").map(|all| runtime::read(all, &folder)).unwrap_or_default();
         let functions = root.table("function").map(|all| function::read(all, &folder)).unwrap_or_default();
         root.finish();
         faults.check()?;
-        Ok(Self { file, host, runtimes, functions })
+        Ok(Self { file, host, namespaces, openwhisk, runtimes, functions })
     }
 
     /// The files that decide what runs: the manifest itself, and every module and source that it names.

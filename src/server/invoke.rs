@@ -3,7 +3,6 @@
 use super::reply::{self, Answer, AnswerBody};
 use super::{body, headers, value};
 use crate::error::{Error, Result};
-use crate::function::DEFAULT_NAMESPACE;
 use crate::host::{Host, ReplyParts, STREAM_ABOVE, Streamed};
 use crate::invocation::{Address, Headers, Reply, Request};
 use bytes::Bytes;
@@ -25,8 +24,16 @@ pub(super) struct Asked<'a> {
     pub(super) headers: HeaderMap,
 }
 
+/// What is asked for: a function, and the name in the path that led to it.
+#[derive(Clone, Copy)]
+pub(super) struct Callee<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) function: &'a str,
+    pub(super) name: &'a str,
+}
+
 /// Runs it. Whoever drops this future, as hyper does when the caller hangs up, stops the function (`SEEDS.md E10`).
-pub(super) async fn answer<B>(host: &Host, name: &str, asked: Asked<'_>, body: B) -> Answer
+pub(super) async fn answer<B>(host: &Host, callee: Callee<'_>, asked: Asked<'_>, body: B) -> Answer
 where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: std::fmt::Display,
@@ -40,7 +47,11 @@ where
             return answer;
         }
     };
-    let path = path_after(asked.uri, name);
+    let path = path_after(asked.uri, callee.name);
+    #[cfg(feature = "openwhisk")]
+    if host.is_source(callee.namespace, callee.function) {
+        return super::source::answer(host, callee, asked, request.id, &path, body).await;
+    }
     let inward = headers::inward(&asked.headers);
     request.method = asked.method.as_str();
     request.path = &path;
@@ -49,7 +60,7 @@ where
     // A reply to HEAD is never read; and HTTP/1.0 couldn't tell that one has broken off.
     let whole = asked.method == Method::HEAD || asked.version < Version::HTTP_11;
     let parts_above = if whole { usize::MAX } else { STREAM_ABOVE };
-    let answered = host.stream(DEFAULT_NAMESPACE, name, request, body, parts_above).await;
+    let answered = host.stream(callee.namespace, callee.function, request, body, parts_above).await;
     drop(inward);
     finish(answered, asked.headers)
 }
@@ -72,7 +83,7 @@ fn url<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Address<'a> {
 }
 
 /// The reply of an outcome. It takes the request's header map, whose memory is at hand, for its own.
-fn finish(outcome: Streamed, mut map: HeaderMap) -> Answer {
+pub(super) fn finish(outcome: Streamed, mut map: HeaderMap) -> Answer {
     map.clear();
     let parts = outcome.parts;
     let answer = outcome.result.and_then(|reply| reply_of(reply, parts, map));

@@ -8,6 +8,7 @@
 //! | `GET /metrics` | figures in the OpenMetrics text format |
 //! | `GET /_kiln/functions` | what is deployed ([`FunctionView`]) |
 //! | `GET /_kiln/pool` | the pool in figures ([`PoolView`]) |
+//! | `/api/v1/...`, `/` | OpenWhisk's REST API, where one is given (`Server::openwhisk`) |
 //!
 //! Every reply of `/r/` carries `Kiln-Invocation-Id`, and once a function was found `Kiln-Backend`, `Kiln-Start` (how it
 //! got its sandbox, `SEEDS.md W9`) and `Kiln-Duration-Us: wait=12, start=0, run=345` (microseconds). Where the reply
@@ -36,9 +37,13 @@ mod headers;
 mod health;
 mod invoke;
 mod metrics;
+#[cfg(feature = "openwhisk")]
+mod openwhisk;
 mod reload;
 mod reply;
 mod route;
+#[cfg(feature = "openwhisk")]
+mod source;
 mod value;
 mod views;
 mod watch;
@@ -63,7 +68,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     host: Host,
-    face: Arc<Face>,
+    face: Face,
 }
 
 impl Server {
@@ -74,7 +79,7 @@ impl Server {
             |error| Error::invalid(format!("can't listen on {address}: {error}; give another address"));
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let face = Arc::new(Face::new(host.clone()));
+        let face = Face::new(host.clone());
         Ok(Self { listener, address, host, face })
     }
 
@@ -83,10 +88,19 @@ impl Server {
         self.address
     }
 
+    /// The same server, which answers OpenWhisk's API at `/api/v1`, too.
+    #[cfg(feature = "openwhisk")]
+    #[must_use]
+    pub fn openwhisk(mut self, api: crate::openwhisk::OpenWhisk) -> Self {
+        self.face.serve_openwhisk(api);
+        self
+    }
+
     /// Serves until `shutdown` completes, then stops accepting, finishes what was asked, and drains the host
     /// (`SEEDS.md I8`): when this returns, no sandbox is left. Dropping it closes every connection at once.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let mut connections = Connections::new(Arc::clone(&self.face));
+        let face = Arc::new(self.face);
+        let mut connections = Connections::new(Arc::clone(&face));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -104,8 +118,9 @@ impl Server {
             }
         }
         drop(self.listener);
-        self.face.drain();
+        face.drain();
         connections.finish().await;
+        face.finish().await;
         self.host.drain().await;
     }
 }

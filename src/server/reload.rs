@@ -71,6 +71,12 @@ impl Reloader {
         if self.manifest.runtimes != manifest.runtimes {
             tracing::warn!("[runtime] has changed, which takes effect when the host is started again");
         }
+        let (namespaces, limits) = (&manifest.namespaces, &manifest.openwhisk);
+        if self.manifest.namespaces != *namespaces || self.manifest.openwhisk != *limits {
+            tracing::warn!(
+                "[namespace] or [openwhisk] has changed, which takes effect when the host is started again"
+            );
+        }
         let failed = deploy(&self.host, &manifest.functions).await;
         for error in &failed {
             tracing::error!("left as it was: {error}");

@@ -334,7 +334,7 @@ async fn stderr_goes_to_the_log_and_not_to_stdout() {
     let spec = spec(&function, program.code());
     let logs = spec.logs.clone();
     let mut sandbox = program.start(spec).await.unwrap().sandbox;
-    logs.serve(InvocationId::new());
+    logs.serve(InvocationId::new(), None);
     sandbox.stdio().write("POST /log/hello HTTP/1.1\r\nContent-Length: 1\r\n\r\nx".into());
     let reply = "HTTP/1.1 200 Kiln\r\nContent-Length: 1\r\n\r\nx";
     assert_eq!(read(&mut sandbox, reply.len()).await, reply.as_bytes());

@@ -1,0 +1,154 @@
+//! An action as the host's function.
+
+use super::action::Action;
+use super::kinds::{BLACKBOX, WASM};
+use super::limits::Ranges;
+use super::refusal::{Refusal, Result};
+use crate::error::ErrorKind;
+use crate::function::{Format, Function, MIB, Module, Source};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// What says how a module or an image is spoken to.
+const FORMAT: &str = "format";
+/// What a start may take at least, the loading of the code included: containers take a while.
+const START: Duration = Duration::from_secs(10);
+/// A result this many times too long is still read, so that its length can be told.
+const ROOM: u64 = 4;
+
+/// The function of an action.
+pub(super) fn function(action: &Action, code: Option<Bytes>, ranges: &Ranges) -> Result<Function> {
+    let name = action.name.function();
+    let missing = || Refusal::internal(format_args!("action {} has no code", action.name));
+    let exec = &action.exec;
+    let mut function = match (exec.kind.as_str(), &exec.image, &exec.runtime) {
+        (WASM, ..) => Function::wasm_bytes(name, code.ok_or_else(missing)?),
+        (BLACKBOX, Some(image), _) => {
+            if code.is_some() {
+                return Err(Refusal::malformed(
+                    "'code' of a 'blackbox' action is not supported: put it into the image",
+                ));
+            }
+            Function::image(name, image)
+        }
+        (_, _, Some(runtime)) => {
+            let mut source = Source::new(runtime, Module::Bytes(code.ok_or_else(missing)?));
+            source.main = exec.main.clone().unwrap_or(source.main);
+            let extension = match runtime.as_str() {
+                "js" => ".js",
+                "python" => ".py",
+                _ => "",
+            };
+            source.file = format!("{}{extension}", action.name.name);
+            let mut function = Function::source(name, runtime, Bytes::new());
+            function.code.source = Some(source);
+            function
+        }
+        _ => return Err(missing()),
+    };
+    if exec.runtime.is_none() {
+        function.format = format(action)?;
+    }
+    function.namespace.clone_from(&action.name.namespace);
+    function.limits.memory = Some(action.limits.memory.saturating_mul(MIB));
+    function.limits.timeout = action.timeout();
+    function.limits.start_timeout = action.timeout().max(START);
+    function.limits.max_reply = ranges.max_result.saturating_mul(ROOM);
+    function.limits.max_logs = action.limits.logs.saturating_mul(MIB);
+    function.env = action.parameters.environment();
+    for (name, value) in [
+        ("__OW_NAMESPACE", action.name.namespace.clone()),
+        ("__OW_ACTION_NAME", format!("/{}", action.name)),
+        ("__OW_ACTION_VERSION", action.version.to_string()),
+    ] {
+        function.env.insert(name.into(), value);
+    }
+    Ok(function)
+}
+
+/// How a module or an image is spoken to: as its annotation says; else an image as OpenWhisk speaks to one where that is
+/// offered, and all else as one process for each request, with the parameters on stdin and the result on stdout.
+fn format(action: &Action) -> Result<Format> {
+    let named = |name: &str| Format::ALL.into_iter().find(|format| format.as_str() == name);
+    let Some(given) = action.annotations.get(FORMAT) else {
+        let own = (action.exec.kind == BLACKBOX).then(|| named("openwhisk")).flatten();
+        return Ok(own.unwrap_or_default());
+    };
+    let known = given.as_str().and_then(named);
+    known.ok_or_else(|| {
+        let all: Vec<_> = Format::ALL.iter().map(|format| format!("'{format}'")).collect();
+        Refusal::bad(format!("The annotation 'format' is {given}: give one of {}.", all.join(", ")))
+    })
+}
+
+/// Why the host doesn't take it, to be told to whoever declared it.
+pub(super) fn refused(error: &crate::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::InvalidInput
+        | ErrorKind::Impossible
+        | ErrorKind::FunctionFailed
+        | ErrorKind::OutOfMemory => Refusal::bad(error.message().to_owned()),
+        ErrorKind::Unavailable => Refusal::new(503, error.message().to_owned()),
+        _ => Refusal::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn action(exec: Value, annotations: Value) -> Action {
+        let kept = json!({
+            "namespace": "guest", "package": "p", "name": "hello", "version": "0.0.3", "publish": false,
+            "exec": exec, "annotations": annotations, "updated": 1,
+            "parameters": [{"key": "LEVEL", "value": 1, "init": true}, {"key": "name", "value": "x"}],
+            "limits": {"timeout": 1500, "memory": 256, "logs": 1, "concurrency": 1}
+        });
+        serde_json::from_value(kept).unwrap()
+    }
+
+    fn of(exec: Value, annotations: Value, code: Option<&'static str>) -> Result<Function> {
+        function(&action(exec, annotations), code.map(Into::into), &Ranges::default())
+    }
+
+    #[test]
+    fn limits_and_environment_are_the_actions() {
+        let wasm = of(json!({"kind": "wasm"}), json!([]), Some("(module)")).unwrap();
+        assert_eq!((wasm.namespace.as_str(), wasm.format), ("guest", Format::Default));
+        let limits = &wasm.limits;
+        assert_eq!(
+            (limits.memory, limits.max_logs, limits.timeout),
+            (Some(256 * MIB), MIB, Duration::from_millis(1500))
+        );
+        let env: Vec<_> = wasm.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            env,
+            [
+                "LEVEL=1",
+                "__OW_ACTION_NAME=/guest/p/hello",
+                "__OW_ACTION_VERSION=0.0.3",
+                "__OW_NAMESPACE=guest"
+            ]
+        );
+        assert_eq!(limits.start_timeout, START);
+        wasm.validate().unwrap();
+    }
+
+    #[test]
+    fn each_kind_becomes_code_of_its_own() {
+        let frame = json!([{"key": "format", "value": "frame"}]);
+        let image = of(json!({"kind": "blackbox", "image": "echo:1"}), frame.clone(), None).unwrap();
+        assert_eq!((image.format, image.code.image.unwrap().reference.as_str()), (Format::Frame, "echo:1"));
+        let js = json!({"kind": "nodejs:20", "runtime": "js", "main": "go"});
+        let js = of(js, frame, Some("x")).unwrap().code.source.unwrap();
+        assert_eq!((js.runtime.as_str(), js.main.as_str(), js.file.as_str()), ("js", "go", "hello.js"));
+        let wrong =
+            of(json!({"kind": "wasm"}), json!([{"key": "format", "value": 1}]), Some("x")).unwrap_err();
+        assert!(wrong.text.contains("'default', 'http', 'json', 'frame'"), "{}", wrong.text);
+        assert_eq!(
+            of(json!({"kind": "blackbox", "image": "x"}), json!([]), Some("x")).unwrap_err().status,
+            400
+        );
+    }
+}

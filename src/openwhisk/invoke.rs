@@ -1,0 +1,57 @@
+//! Runs actions for callers who wait, each on a task of its own: whoever asked may go away, and the record is made all the
+//! same.
+
+use super::activation::Activation;
+use super::refusal::{Refusal, Result};
+use super::run::{self, Run};
+use super::{Shared, words};
+use crate::error::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What a caller who waits is told.
+pub(super) enum Waited {
+    /// It has ended.
+    Ended(Box<Activation>),
+    /// It goes on; its record will be there when it has ended.
+    GoesOn,
+}
+
+impl Shared {
+    /// Runs an action and waits so long for it. What nobody had room for is refused, and leaves no record.
+    pub(super) async fn blocking(self: &Arc<Self>, run: Run, wait: Duration) -> Result<Waited> {
+        let (done, ended) = oneshot::channel();
+        tokio::spawn(self.clone().see_to(run, done));
+        match tokio::time::timeout(wait, ended).await {
+            Err(_) => Ok(Waited::GoesOn),
+            Ok(Ok(ended)) => ended.map(Waited::Ended),
+            Ok(Err(_)) => Err(Refusal::internal("a run did not end")),
+        }
+    }
+
+    async fn see_to(self: Arc<Self>, run: Run, done: oneshot::Sender<Result<Box<Activation>>>) {
+        let guard = self.pending.begin(run.id);
+        let ended = run.run(&self.host).await;
+        let mut activation = ended.activation(&run.about, &self.ranges);
+        let overloaded = matches!(&ended.outcome.result, Err(error) if error.kind() == ErrorKind::Overloaded);
+        if overloaded {
+            // Who was told that it goes on has been promised a record.
+            if done.send(Err(Refusal::new(429, words::OVERLOADED))).is_ok() {
+                return;
+            }
+        } else {
+            guard.answered();
+            // Nobody may be waiting any more.
+            let _ = done.send(Ok(Box::new(activation.clone())));
+        }
+        activation.logs.extend(ended.late_logs().await);
+        let recorded = match run::stored(run.id, &run.about, activation) {
+            Ok(record) => self.store.record(record).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = recorded {
+            tracing::error!(activation = %run.id, %error, "a record is lost");
+        }
+    }
+}
