@@ -85,14 +85,13 @@ pub trait Program: Send + Sync + 'static {
     async fn start(&self, spec: StartSpec) -> Result<Started>;
 
     /// The same runtime with a function's source loaded already: a program of that function's own, whose sandboxes
-    /// serve from their start on. `source` is what stdin would be given for it, in order.
+    /// serve from their start on.
     ///
     /// It may take seconds; dropping the future stops it soon. It is never needed: where it fails, a sandbox of the
     /// runtime is given the source as ever. Kinds: `Unavailable` (it can't be done here), `FunctionFailed` (the code can't be
     /// loaded, or not so).
-    async fn snapshot(&self, function: Arc<Function>, source: [Bytes; 2]) -> Result<Arc<dyn Program>> {
-        let _ = source;
-        let backend = function.backend().map_or("its", BackendKind::as_str);
+    async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        let backend = spec.function.backend().map_or("its", BackendKind::as_str);
         Err(Error::unavailable(format!("the {backend} backend takes no snapshots")))
     }
 }
@@ -107,6 +106,19 @@ pub struct StartSpec {
     /// Environment beyond the function's own, the same for every sandbox of it; it wins over the function's own.
     pub env: Vec<(String, String)>,
     /// Where its stderr goes.
+    pub logs: Arc<Logs>,
+}
+
+/// What one snapshot needs to know.
+#[derive(Clone, Debug)]
+pub struct SnapshotSpec {
+    /// The function: its limits hold.
+    pub function: Arc<Function>,
+    /// What stdin would be given for its source, in order.
+    pub stdin: [Bytes; 2],
+    /// As its sandboxes' [`StartSpec::env`].
+    pub env: Vec<(String, String)>,
+    /// Where its stderr goes while it is loaded.
     pub logs: Arc<Logs>,
 }
 

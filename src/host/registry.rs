@@ -2,7 +2,7 @@
 
 use crate::backend::Program;
 use crate::format::Init;
-use crate::function::{BackendKind, Function};
+use crate::function::{BackendKind, Function, MIB};
 use crate::pool::{FunctionId, Kind};
 use crate::revision::Revision;
 use std::collections::BTreeMap;
@@ -43,6 +43,14 @@ impl Load {
 }
 
 impl Revised {
+    /// What each of its sandboxes is told of itself as it is started.
+    pub(super) fn env(&self) -> Vec<(String, String)> {
+        vec![
+            ("FN_FORMAT".into(), self.function.format.as_str().into()),
+            ("FN_MEMORY".into(), (self.memory / MIB).to_string()),
+        ]
+    }
+
     /// The prewarmed sandboxes that serve it, by the pool's names.
     pub(super) fn stock(&self) -> (Kind, u64) {
         (self.kind, self.memory)

@@ -6,8 +6,8 @@
 use super::Shared;
 use super::deploy::New;
 use super::registry::{Load, Revised};
-use crate::backend::Program;
-use crate::error::Result;
+use crate::backend::{Logs, Program, SnapshotSpec};
+use crate::error::{Error, Result};
 use crate::format::Session;
 use std::sync::Arc;
 
@@ -70,8 +70,14 @@ impl Shared {
 
 async fn loaded(revised: &Revised) -> Result<Arc<dyn Program>> {
     let Load::Source(init) = &revised.load else {
-        return Err(crate::Error::internal("a function without source was to be loaded"));
+        return Err(Error::internal("a function without source was to be loaded"));
     };
     let written = Session::new(revised.function.format).initialise(init)?;
-    revised.program.snapshot(revised.function.clone(), [written.head, written.body]).await
+    let spec = SnapshotSpec {
+        function: revised.function.clone(),
+        stdin: [written.head, written.body],
+        env: revised.env(),
+        logs: Arc::new(Logs::new(revised.function.clone(), revised.memory)),
+    };
+    revised.program.snapshot(spec).await
 }

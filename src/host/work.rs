@@ -8,7 +8,6 @@ use super::state::{State, Work};
 use crate::backend::{Logs, StartSpec, Started};
 use crate::error::Error;
 use crate::format::Session;
-use crate::function::MIB;
 use crate::pool::{SandboxId, Time};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -89,10 +88,7 @@ impl Shared {
         let spec = StartSpec {
             revision: revised.revision,
             number: sandbox.number(),
-            env: vec![
-                ("FN_FORMAT".into(), revised.function.format.as_str().into()),
-                ("FN_MEMORY".into(), (revised.memory / MIB).to_string()),
-            ],
+            env: revised.env(),
             logs: logs.clone(),
         };
         let promise = Promise::new(&self, move |state, now| state.pool.start_failed(now, sandbox));

@@ -71,7 +71,7 @@ mod tests;
 pub use handle::{Counts, Handle};
 pub use sandbox::OVERHEAD;
 
-use crate::backend::{Backend, Phases, Program, StartSpec, Started};
+use crate::backend::{Backend, Phases, Program, SnapshotSpec, StartSpec, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::{BackendKind, Function, MIB, Module};
 use async_trait::async_trait;
@@ -195,12 +195,12 @@ impl Program for FakeProgram {
         started
     }
 
-    async fn snapshot(&self, function: Arc<Function>, source: [Bytes; 2]) -> Result<Arc<dyn Program>> {
+    async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
         if self.kind != BackendKind::Wasm || self.guest != Guest::Runtime {
             return Err(Error::unavailable("only a module that is a runtime is snapshotted"));
         }
         self.shared.snapshots.pass().await;
-        let [head, code] = source;
+        let [head, code] = spec.stdin;
         if !guest::loads(&code) {
             return Err(Error::failed("its code doesn't load"));
         }
@@ -208,7 +208,7 @@ impl Program for FakeProgram {
         Ok(Arc::new(Self {
             kind: self.kind,
             shared: self.shared.clone(),
-            function,
+            function: self.function.clone(),
             code: self.code.clone(),
             guest: self.guest,
             loaded: Some([head, code].concat().into()),

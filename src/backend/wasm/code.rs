@@ -57,6 +57,12 @@ pub(super) fn kind(bytes: &[u8]) -> Result<Kind> {
     Ok(if uncommented(inner).starts_with("component") { Kind::Component } else { Kind::Module })
 }
 
+/// Whether these bytes are a binary, of either kind.
+#[cfg(feature = "snapshot")]
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.starts_with(BINARY)
+}
+
 /// Text after the space and the comments that it begins with.
 fn uncommented(mut text: &str) -> &str {
     loop {

@@ -49,6 +49,9 @@ pub(super) struct Core {
     pub(super) max_memory: u64,
     pub(super) compiled: AtomicU64,
     pub(super) loaded: AtomicU64,
+    /// Snapshots are taken one at a time: compiling one takes all cores for a second or more.
+    #[cfg(feature = "snapshot")]
+    pub(super) snapshots: Arc<tokio::sync::Semaphore>,
     ceiling: Ceiling,
     pooled: bool,
     live: AtomicU32,
@@ -68,7 +71,7 @@ impl Core {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");
             };
-            Cache::open(dir).map_err(refused).ok()
+            Cache::open(dir, &engine).map_err(refused).ok()
         });
         Ok(Self {
             linkers: Linkers::new(&engine)
@@ -79,6 +82,8 @@ impl Core {
             max_memory: ceiling.slot.map_or(max_memory, |slot| slot.min(max_memory)),
             compiled: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            #[cfg(feature = "snapshot")]
+            snapshots: Arc::new(tokio::sync::Semaphore::new(1)),
             engine,
             ceiling,
             pooled,

@@ -10,6 +10,7 @@ use wasmtime_wasi::p2::bindings::{Command, CommandPre};
 pub(super) type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
 
 /// Code joined with its imports, once for each function.
+#[derive(Clone)]
 pub(super) enum Pre {
     Module(InstancePre<State>),
     Component(Box<CommandPre<State>>),

@@ -30,6 +30,8 @@ mod private;
 mod program;
 mod sandbox;
 mod shared;
+#[cfg(feature = "snapshot")]
+mod snapshot;
 mod stamp;
 mod state;
 mod streams;
@@ -121,5 +123,12 @@ impl Backend for Wasm {
     async fn check(&self) -> Result<()> {
         // All that could be missing was missing in `new` already.
         Ok(())
+    }
+
+    /// Snapshots are taken beside, and hold an instance for a moment: when this returns none does.
+    #[cfg(feature = "snapshot")]
+    async fn close(&self) {
+        // Never closed: another host may use the same backend next.
+        let _ = self.core.snapshots.acquire().await;
     }
 }

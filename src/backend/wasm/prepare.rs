@@ -80,7 +80,12 @@ fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
 }
 
 /// Checks and links what was compiled.
-fn finish(core: Arc<Core>, function: &Arc<Function>, digest: Digest, code: &Code) -> Result<Compiled> {
+pub(super) fn finish(
+    core: Arc<Core>,
+    function: &Arc<Function>,
+    digest: Digest,
+    code: &Code,
+) -> Result<Compiled> {
     let pre = code.link(&core)?;
     let needs = code.needs()?;
     let memory = memory(&core, function, &needs)?;
@@ -126,6 +131,21 @@ fn read(core: &Core, function: &Function) -> Result<Read> {
     Ok(Read { bytes: bytes.into(), kind, digest })
 }
 
+/// A module's bytes once more, if they are still those that were compiled.
+#[cfg(feature = "snapshot")]
+pub(super) fn read_again(core: &Core, function: &Function, digest: &Digest) -> Result<Bytes> {
+    let read = read(core, function)?;
+    if read.digest != *digest {
+        return Err(Error::unavailable("the runtime's module has changed since it was deployed"));
+    }
+    if read.kind != Kind::Module || !code::is_binary(&read.bytes) {
+        return Err(Error::unavailable(
+            "the runtime is a component or text, and only a binary module is snapshotted",
+        ));
+    }
+    Ok(read.bytes)
+}
+
 /// All of a file, with its stamp if nobody wrote to it meanwhile.
 fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
     let mut file = File::open(path)?;
@@ -137,8 +157,8 @@ fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
 }
 
 /// The code as it was compiled before.
-fn cached(core: &Core, digest: &Digest) -> Option<Code> {
-    let entry = core.cache.as_ref()?.find(&core.engine, digest)?;
+pub(super) fn cached(core: &Core, digest: &Digest) -> Option<Code> {
+    let entry = core.cache.as_ref()?.find(digest)?;
     let mapped = map::map(&core.engine, entry).inspect_err(|error| {
         tracing::debug!("a cached module is compiled again: {error:#}");
     });
@@ -148,11 +168,11 @@ fn cached(core: &Core, digest: &Digest) -> Option<Code> {
 }
 
 /// Compiles it, and keeps that for the next process.
-fn anew(core: &Core, kind: Kind, digest: &Digest, bytes: &[u8]) -> Result<Code> {
+pub(super) fn anew(core: &Core, kind: Kind, digest: &Digest, bytes: &[u8]) -> Result<Code> {
     let code = Code::compile(&core.engine, kind, bytes).map_err(|error| unfit(kind, &error))?;
     core.compiled.fetch_add(1, Ordering::Relaxed);
     if let Some(cache) = &core.cache {
-        let kept = code.serialize().and_then(|compiled| Ok(cache.keep(&core.engine, digest, &compiled)?));
+        let kept = code.serialize().and_then(|compiled| Ok(cache.keep(digest, &compiled)?));
         if let Err(error) = kept {
             tracing::warn!("a compiled module can't be kept: {error:#}");
         }

@@ -11,7 +11,9 @@ use super::sandbox::Instance;
 use super::shared::{Shared, WATERMARK};
 use super::state::State;
 use super::{trap, wasi};
-use crate::backend::{Exit, Phases, Program, StartSpec, Started};
+#[cfg(feature = "snapshot")]
+use crate::backend::SnapshotSpec;
+use crate::backend::{Exit, Logs, Phases, Program, StartSpec, Started};
 use crate::error::{Error, Result};
 use crate::function::Function;
 use async_trait::async_trait;
@@ -22,13 +24,17 @@ use std::time::Instant;
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 /// Compiled and linked code with its function.
+#[derive(Clone)]
 pub(super) struct Compiled {
-    core: Arc<Core>,
-    function: Arc<Function>,
-    code: Digest,
-    needs: Needs,
-    memory: u64,
+    pub(super) core: Arc<Core>,
+    pub(super) function: Arc<Function>,
+    pub(super) code: Digest,
+    pub(super) needs: Needs,
+    pub(super) memory: u64,
     pre: Pre,
+    /// What snapshots of it are taken with.
+    #[cfg(feature = "snapshot")]
+    instrumented: super::snapshot::Instrumented,
 }
 
 impl Compiled {
@@ -40,15 +46,29 @@ impl Compiled {
         memory: u64,
         pre: Pre,
     ) -> Self {
-        Self { core, function, code, needs, memory, pre }
+        Self {
+            core,
+            function,
+            code,
+            needs,
+            memory,
+            pre,
+            #[cfg(feature = "snapshot")]
+            instrumented: Default::default(),
+        }
     }
 
-    /// A store with its instance, not yet begun.
-    async fn instantiate(&self, spec: &StartSpec, shared: &Arc<Shared>) -> Result<(Store<State>, Entry)> {
+    /// A store for one instance.
+    pub(super) fn store(
+        &self,
+        env: &[(String, String)],
+        logs: &Arc<Logs>,
+        shared: &Arc<Shared>,
+    ) -> Result<Store<State>> {
         let wasi = wasi::context(&self.function, Arc::clone(shared))?;
-        let environ = Environ::new(&self.function, &spec.env);
+        let environ = Environ::new(&self.function, env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory, self.needs);
-        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(&spec.logs));
+        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs));
         state.has_dirs = !self.function.dirs.is_empty();
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -62,6 +82,12 @@ impl Compiled {
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
+        Ok(store)
+    }
+
+    /// A store with its instance, not yet begun.
+    async fn instantiate(&self, spec: &StartSpec, shared: &Arc<Shared>) -> Result<(Store<State>, Entry)> {
+        let mut store = self.store(&spec.env, &spec.logs, shared)?;
         // A module's `start` section runs in here, so it is entered like any guest.
         let entry = {
             let mut making = pin!(self.pre.instantiate(&mut store));
@@ -153,5 +179,11 @@ impl Program for Compiled {
             )
             .with_logs(logs.tail())),
         }
+    }
+
+    #[cfg(feature = "snapshot")]
+    async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        let (base, instrumented) = (self.clone(), Arc::clone(&self.instrumented));
+        Ok(Arc::new(super::snapshot::take(super::snapshot::Taking { base, instrumented, spec }).await?))
     }
 }
