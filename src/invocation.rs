@@ -9,6 +9,7 @@ use crate::function::BackendKind;
 use bytes::Bytes;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +28,16 @@ impl InvocationId {
         Self(u128::from(process) << 64 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
+    /// The id as a number.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The id that [`InvocationId::as_u128`] gave.
+    pub const fn from_u128(id: u128) -> Self {
+        Self(id)
+    }
+
     /// Its low 64 bits, which tell apart the invocations of one process: the `frame` format's call id.
     pub const fn low(self) -> u64 {
         self.0 as u64
@@ -36,6 +47,23 @@ impl InvocationId {
 impl fmt::Display for InvocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for InvocationId {
+    type Err = Error;
+
+    /// Reads what it is written as. `InvalidInput` for anything else.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let id = if text.len() == 32 && text.bytes().all(is_digit) {
+            u128::from_str_radix(text, 16).ok()
+        } else {
+            None
+        };
+        id.map(Self).ok_or_else(|| {
+            Error::invalid(format!("{text:?} is no invocation's id: give 32 lower-case hexadecimal digits"))
+        })
     }
 }
 

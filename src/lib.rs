@@ -41,6 +41,8 @@ pub mod error;
 pub mod format;
 pub mod function;
 pub mod host;
+#[cfg(feature = "store")]
+pub mod intake;
 pub mod invocation;
 pub mod manifest;
 pub mod pool;
@@ -48,6 +50,8 @@ mod revision;
 pub mod runtime;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "store")]
+pub mod store;
 
 pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits, Source};

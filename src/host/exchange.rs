@@ -8,7 +8,7 @@ use crate::function::Format;
 use crate::invocation::Reply;
 use bytes::Bytes;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// How long a sandbox whose stdout has ended may take to say why.
@@ -81,12 +81,8 @@ pub(super) async fn ready(
     format: Format,
     flow: &mut Flow,
 ) -> Option<Step> {
-    while session.awaits_ready() {
-        if let Some(step) = step(sandbox, session, format, flow).await {
-            return Some(step);
-        }
-    }
-    None
+    let read = poll_fn(|cx| poll_read(sandbox, session, flow, |session| !session.awaits_ready(), cx)).await;
+    Some(last(read?, sandbox, session, format, flow).await)
 }
 
 /// Reads the reply to a request that was sent, or its next part. Not cancel-safe: whoever drops it must treat the
@@ -97,49 +93,80 @@ pub(super) async fn reply(
     format: Format,
     flow: &mut Flow,
 ) -> Step {
-    loop {
-        if let Some(step) = step(sandbox, session, format, flow).await {
-            return step;
-        }
+    match poll_fn(|cx| poll_read(sandbox, session, flow, |_| false, cx)).await {
+        Some(Read::Step(step)) => step,
+        Some(read) => last(read, sandbox, session, format, flow).await,
+        None => Verdict::poisoned(Err(Error::internal("a reply was not read to its end"))).into(),
     }
 }
 
-/// Reads one piece of the reply; `None` if that leads nowhere yet.
-async fn step(
+/// What reading has led to.
+enum Read {
+    Step(Step),
+    /// Stdout has ended.
+    Ended,
+    /// The transport failed.
+    Lost(Error),
+}
+
+/// Reads pieces of the reply until they lead somewhere, or until `enough` has been read.
+fn poll_read(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    flow: &mut Flow,
+    enough: impl Fn(&Session) -> bool,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Read>> {
+    while !enough(session) {
+        // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
+        let piece = match ready!(flow.poll(sandbox, session, cx)) {
+            Came::Piece(Some(piece)) => piece,
+            Came::Piece(None) => return Poll::Ready(Some(Read::Ended)),
+            Came::Lost(error) => return Poll::Ready(Some(Read::Lost(error))),
+            Came::Refused(error) => {
+                return Poll::Ready(Some(Read::Step(Verdict::poisoned(Err(error)).into())));
+            }
+            Came::TimedOut => return Poll::Ready(Some(Read::Step(Step::TimedOut))),
+        };
+        turn.made_progress();
+        let step = match session.feed(piece) {
+            Ok(Progress::More(bytes)) => {
+                sandbox.stdio().expect(bytes.min(flow.held()));
+                continue;
+            }
+            Ok(Progress::Begun { reply, length }) => Step::Begun { reply, length },
+            Ok(Progress::Part(part)) => Step::Part(part),
+            Ok(Progress::Done { answer, stray }) => Verdict { answer, clean: !stray }.into(),
+            Err(broken) => {
+                let broken = Error::failed(format!("the function broke its format: {broken}"));
+                Verdict::poisoned(Err(broken)).into()
+            }
+        };
+        return Poll::Ready(Some(Read::Step(step)));
+    }
+    Poll::Ready(None)
+}
+
+/// What it comes to, with the sandbox's last words where it has ended.
+async fn last(
+    read: Read,
     sandbox: &mut dyn Sandbox,
     session: &mut Session,
     format: Format,
     flow: &mut Flow,
-) -> Option<Step> {
-    let piece = match poll_fn(|cx| flow.poll(sandbox, session, cx)).await {
-        Came::Piece(Some(piece)) => piece,
-        Came::Piece(None) => {
-            let ended = flow.within(ended(sandbox, session, format)).await;
-            return Some(ended.map_or(Step::TimedOut, Step::Ended));
+) -> Step {
+    match read {
+        Read::Step(step) => step,
+        Read::Ended => {
+            let ended = Box::pin(flow.within(ended(sandbox, session, format))).await;
+            ended.map_or(Step::TimedOut, Step::Ended)
         }
-        Came::Lost(error) => {
-            let why = flow.within(why(sandbox, error)).await;
-            return Some(why.map_or(Step::TimedOut, |why| Verdict::poisoned(Err(why)).into()));
+        Read::Lost(error) => {
+            let why = Box::pin(flow.within(why(sandbox, error))).await;
+            why.map_or(Step::TimedOut, |why| Verdict::poisoned(Err(why)).into())
         }
-        Came::Refused(error) => return Some(Verdict::poisoned(Err(error)).into()),
-        Came::TimedOut => return Some(Step::TimedOut),
-    };
-    let step = match session.feed(piece) {
-        Ok(Progress::More(bytes)) => {
-            sandbox.stdio().expect(bytes.min(flow.held()));
-            None
-        }
-        Ok(Progress::Begun { reply, length }) => Some(Step::Begun { reply, length }),
-        Ok(Progress::Part(part)) => Some(Step::Part(part)),
-        Ok(Progress::Done { answer, stray }) => return Some(Verdict { answer, clean: !stray }.into()),
-        Err(broken) => {
-            let broken = Error::failed(format!("the function broke its format: {broken}"));
-            return Some(Verdict::poisoned(Err(broken)).into());
-        }
-    };
-    // A guest that always has more is never waited for, and its time limit wouldn't be looked at.
-    tokio::task::coop::consume_budget().await;
-    step
+    }
 }
 
 /// Lets the sandbox come to rest after a reply, and says whether it did so in order. That is no longer the request's time.
@@ -149,7 +176,7 @@ pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bo
     let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
     let mut at_rest = std::pin::pin!(at_rest);
     let first = poll_fn(|cx| Poll::Ready(at_rest.as_mut().poll(cx))).await;
-    let came = first.is_ready() || tokio::time::timeout(GRACE, at_rest).await.is_ok();
+    let came = first.is_ready() || Box::pin(tokio::time::timeout(GRACE, at_rest)).await.is_ok();
     came && is_fit(sandbox, session)
 }
 
@@ -189,7 +216,6 @@ mod tests {
     use crate::backend::{Phases, Stdio};
     use crate::format::{Call, Rest};
     use crate::invocation::Headers;
-    use std::task::Context;
     use std::time::SystemTime;
 
     /// Writes the same for ever, faster than anybody reads it, and never rests.
@@ -263,13 +289,12 @@ mod tests {
             parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());
-        within(|| after(Duration::from_millis(20)), &stopping, async {
-            match reply(busy, &mut session, format, &mut Flow::default()).await {
-                Step::Ended(verdict) => verdict,
-                _ => panic!("it has neither parts nor a limit of its own"),
-            }
-        })
-        .await
+        let mut flow = Flow::default();
+        let asked = std::pin::pin!(reply(busy, &mut session, format, &mut flow));
+        match within(|| after(Duration::from_millis(20)), &stopping, asked).await? {
+            Step::Ended(verdict) => Ok(verdict),
+            _ => panic!("it has neither parts nor a limit of its own"),
+        }
     }
 
     #[tokio::test]

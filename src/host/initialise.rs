@@ -13,6 +13,7 @@ use super::work::with_tail;
 use crate::error::{Error, Result};
 use crate::invocation::{InvocationId, Outcome};
 use crate::pool::Fate;
+use std::pin::pin;
 use std::sync::Arc;
 
 impl Life {
@@ -50,7 +51,8 @@ impl Running {
                 exchange::send(life.sandbox.as_mut(), written);
                 let (mut flow, format) = (Flow::default(), revised.function.format);
                 let reply = exchange::reply(life.sandbox.as_mut(), &mut life.session, format, &mut flow);
-                match within(|| after(limit), &host.stopping, reply).await {
+                let came = within(|| after(limit), &host.stopping, pin!(reply)).await;
+                match came {
                     Ok(Step::Ended(Verdict { answer: Ok(_), clean: false })) => {
                         Err(Error::failed("the runtime wrote to stdout after it had loaded the function"))
                     }

@@ -21,7 +21,7 @@ use crate::invocation::{Outcome, Phases, Request};
 use crate::pool::{Fate, JobId, Time};
 use bytes::Bytes;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Shared {
             }
             if !can_begin(revised.function.format, upload.rest) {
                 // Before it waits: how long the rest takes is the caller's doing.
-                if let Err(error) = upload.gather(self.max_body).await {
+                if let Err(error) = Box::pin(upload.gather(self.max_body)).await {
                     break Err(error);
                 }
                 record.began = self.now();
@@ -105,7 +105,7 @@ impl Shared {
         for _ in 0..DEAD_SANDBOXES {
             let (granted, later) = match grant {
                 Submitted::Granted(job, grant, later) => (Ok((job, grant, arrival)), Some(later)),
-                Submitted::Waits(waiting) => (waiting.granted(arrival, patience).await, None),
+                Submitted::Waits(waiting) => (Box::pin(waiting.granted(arrival, patience)).await, None),
             };
             let (job, mut run, granted) = match granted {
                 Ok((job, Grant::Run(run), at)) => (job, run, at),
@@ -231,7 +231,7 @@ impl Waiting {
     /// What it is granted, and when. It may wait so long since its arrival.
     async fn granted(mut self, arrival: Time, patience: Duration) -> Result<(JobId, Grant, Time)> {
         let host = self.host.clone();
-        match within(|| host.end(arrival, patience), &host.stopping, &mut self.grant).await {
+        match within(|| host.end(arrival, patience), &host.stopping, Pin::new(&mut self.grant)).await {
             Ok(Ok(grant)) => Ok((self.job, grant, host.now())),
             Ok(Err(_)) => Err(Error::internal("the job was lost")),
             Err(GivenUp::Stopped) => Err(Error::unavailable("the host is stopping")),

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::invocation::{Reply, Timings};
 use crate::pool::{Fate, Time};
 use bytes::Bytes;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -58,17 +59,12 @@ impl Ongoing {
         *self.running.ended.insert(self.running.host.now())
     }
 
-    /// What the run comes to.
-    pub(super) async fn answered(mut self, came: Result<Step, GivenUp>) -> Result<Answered> {
-        match came {
-            Ok(Step::Begun { reply, length }) => {
-                // One that began before its function said that it is ready has no limit yet.
-                self.flow.limit(self.limit);
-                self.flow.hold();
-                Ok(Answered::Begun { reply, length, ongoing: Box::new(self) })
-            }
-            came => self.close(came).await.map(Answered::Whole),
-        }
+    /// A reply that has begun and will be read part by part.
+    pub(super) fn begun(mut self, reply: Reply, length: Option<u64>) -> Answered {
+        // One that began before its function said that it is ready has no limit yet.
+        self.flow.limit(self.limit);
+        self.flow.hold();
+        Answered::Begun { reply, length, ongoing: Box::new(self) }
     }
 
     /// The reply or a part of it; the flow looks at the time.
@@ -84,7 +80,8 @@ impl Ongoing {
             return Ok(Verdict::poisoned(Err(Error::internal("the sandbox was lost"))).into());
         };
         let format = life.revised.function.format;
-        let reply = exchange::reply(life.sandbox.as_mut(), &mut life.session, format, &mut self.flow);
+        let (sandbox, session) = (life.sandbox.as_mut(), &mut life.session);
+        let reply = pin!(exchange::reply(sandbox, session, format, &mut self.flow));
         within(|| end(host), &host.stopping, reply).await
     }
 
@@ -100,7 +97,7 @@ impl Ongoing {
     }
 
     /// Gives the sandbox back, or ends it, and says what came of the request.
-    async fn close(&mut self, came: Result<Step, GivenUp>) -> Result<Reply> {
+    pub(super) async fn close(&mut self, came: Result<Step, GivenUp>) -> Result<Reply> {
         let Some(life) = self.running.life.as_mut() else {
             return Err(Error::internal("the sandbox was lost"));
         };
@@ -119,7 +116,7 @@ impl Ongoing {
             Err(given_up) => given_up,
         };
         let logs = life.logs.clone();
-        self.running.end(given_up).await;
+        Box::pin(self.running.end(given_up)).await;
         let message = format!("the function did not answer within its time limit of {:?}", self.limit);
         Err(with_tail(self.running.host.given_up(given_up, message), &logs))
     }

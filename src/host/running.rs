@@ -4,7 +4,7 @@
 //! E10`).
 
 use super::Shared;
-use super::exchange::{self, is_fit};
+use super::exchange::{self, Step, is_fit};
 use super::flow::Flow;
 use super::invoke::Waiting;
 use super::ongoing::{Answered, Ongoing};
@@ -118,7 +118,7 @@ impl Running {
     ) -> Result<Answered> {
         let host = self.host.clone();
         if self.life.as_ref().is_some_and(|life| life.blank) {
-            self.initialise(request.id, outcome).await?;
+            Box::pin(self.initialise(request.id, outcome)).await?;
             self.was_delayed = true;
         }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
@@ -163,10 +163,11 @@ impl Running {
         // Only now: after a request that couldn't be written the next one is still the first.
         let initialises = !std::mem::replace(&mut life.used, true) && !revised.program.sees_initialisation();
         if !function.format.is_streaming() {
-            let launch = life.sandbox.launch(std::mem::take(&mut written.env));
+            let env = std::mem::take(&mut written.env);
             // The backend keeps to `start_timeout`, in which waiting for its turn doesn't count; that is bounded here.
             let turn = function.limits.start_timeout.saturating_add(host.max_wait);
-            match within(|| after(turn), &host.stopping, launch).await {
+            let launched = within(|| after(turn), &host.stopping, life.sandbox.launch(env).as_mut()).await;
+            match launched {
                 Ok(Ok(phases)) => {
                     outcome.phases.create += phases.create;
                     outcome.phases.start += phases.start;
@@ -178,7 +179,7 @@ impl Running {
                     return Err(error);
                 }
                 Err(given_up) => {
-                    self.end(given_up).await;
+                    Box::pin(self.end(given_up)).await;
                     let message = format!("the function did not start within {turn:?}");
                     return Err(host.given_up(given_up, message));
                 }
@@ -194,7 +195,7 @@ impl Running {
             // ready has the request's time on top, since it may have begun with it.
             let boot = function.limits.start_timeout.saturating_add(limit);
             let ready = exchange::ready(life.sandbox.as_mut(), &mut life.session, format, &mut flow);
-            came = within(|| after(boot), &host.stopping, ready).await.transpose();
+            came = within(|| after(boot), &host.stopping, Box::pin(ready).as_mut()).await.transpose();
         }
         // The clock is looked at only where it has gone on: a warm call of a module takes less than a microsecond.
         let is_ready = self.start == Start::Warm && !self.was_delayed && function.format.is_streaming();
@@ -207,7 +208,10 @@ impl Running {
             None => ongoing.begin().await,
         };
         outcome.timings.run = ongoing.lap().since(began);
-        ongoing.answered(came).await
+        match came {
+            Ok(Step::Begun { reply, length }) => Ok(ongoing.begun(reply, length)),
+            came => ongoing.close(came).await.map(Answered::Whole),
+        }
     }
 
     /// Gives the sandbox back.

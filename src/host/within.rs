@@ -1,7 +1,7 @@
 //! A time limit that costs nothing where the answer comes at once.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -18,17 +18,24 @@ pub(super) enum GivenUp {
 
 /// Awaits `future` until the deadline, or until the host stops. The first poll comes before the clock is looked at and
 /// any timer is made: a warm wasm call is over by then.
-pub(super) async fn within<F: Future>(
+pub(super) async fn within<F: Future + ?Sized>(
     deadline: impl FnOnce() -> Instant,
     stop: &watch::Receiver<bool>,
-    future: F,
+    mut future: Pin<&mut F>,
 ) -> Result<F::Output, GivenUp> {
-    let mut future = pin!(future);
     if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
         return Ok(output);
     }
-    let deadline = deadline();
-    let mut stop = stop.clone();
+    // Waiting is boxed, here as elsewhere on the way of a call: a future is moved as a whole before its first poll, with the
+    // room for all that it may ever wait for.
+    Box::pin(waited(deadline(), stop.clone(), future)).await
+}
+
+async fn waited<F: Future + ?Sized>(
+    deadline: Instant,
+    mut stop: watch::Receiver<bool>,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, GivenUp> {
     let stopped = async {
         // A closed channel is a host without a master: nobody can stop it any more.
         if stop.wait_for(|stopped| *stopped).await.is_err() {
@@ -68,22 +75,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_comes_in_time_is_given() {
         let (_stop, stopped) = watch::channel(false);
-        assert_eq!(within(|| after(Duration::ZERO), &stopped, async { 1 }).await, Ok(1));
+        assert_eq!(within(|| after(Duration::ZERO), &stopped, pin!(async { 1 })).await, Ok(1));
         let soon = async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             2
         };
-        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, soon).await, Ok(2));
+        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, pin!(soon)).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_is_given_up() {
         let (stop, stopped) = watch::channel(false);
         let never = std::future::pending::<()>();
-        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::TimedOut));
+        assert_eq!(
+            within(|| after(Duration::from_secs(1)), &stopped, pin!(never)).await,
+            Err(GivenUp::TimedOut)
+        );
         stop.send_replace(true);
         let never = std::future::pending::<()>();
-        assert_eq!(within(|| after(Duration::from_secs(1)), &stopped, never).await, Err(GivenUp::Stopped));
+        assert_eq!(
+            within(|| after(Duration::from_secs(1)), &stopped, pin!(never)).await,
+            Err(GivenUp::Stopped)
+        );
     }
 
     #[tokio::test]
@@ -93,6 +106,9 @@ mod tests {
             cx.waker().wake_by_ref();
             Poll::<()>::Pending
         });
-        assert_eq!(within(|| after(Duration::from_millis(5)), &stopped, busy).await, Err(GivenUp::TimedOut));
+        assert_eq!(
+            within(|| after(Duration::from_millis(5)), &stopped, pin!(busy)).await,
+            Err(GivenUp::TimedOut)
+        );
     }
 }

@@ -7,6 +7,11 @@ mod cache;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod component;
+#[cfg(test)]
+#[path = "../common/components.rs"]
+mod components;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod memory;

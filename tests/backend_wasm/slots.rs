@@ -43,6 +43,8 @@ async fn runs_where_no_slots_can_be_reserved() {
     assert!(!wasm.figures().pooled);
     let mut live = live(&wasm, streaming(echo())).await;
     assert_eq!(live.call(pattern(1 << 20)).await, pattern(1 << 20));
+    let component = crate::components::componentize(echo().as_bytes());
+    assert_eq!(crate::support::live(&wasm, streaming(component)).await.call("x").await, b"x");
     println!("it answered");
 }
 

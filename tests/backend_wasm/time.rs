@@ -61,10 +61,9 @@ async fn a_guest_sleeps_without_its_thread() {
     assert_eq!(sleeper.read(1).await, b"x");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_guest_that_polls_stdin_beside_a_clock_is_at_rest() {
-    // Writes the number that it gave the subscription that fired, once more than it reads.
-    let polls = module(&format!(
+/// Writes the number that it gave the subscription that fired, once more than it reads.
+pub(crate) fn polls_stdin_beside_a_clock() -> String {
+    module(&format!(
         r#"{SUBSCRIBE} (func (export "_start")
           (loop $l
             (call $subscribe (i64.const 3600000000000))
@@ -74,8 +73,12 @@ async fn a_guest_that_polls_stdin_beside_a_clock_is_at_rest() {
             (i32.store8 (i32.const 100) (i32.add (i32.const 48) (i32.load (i32.const 2000))))
             (call $write (i32.const 1) (i32.const 100) (i32.const 1))
             (br $l)))"#
-    ));
-    let mut live = live(&backend(), streaming(polls)).await;
+    ))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_that_polls_stdin_beside_a_clock_is_at_rest() {
+    let mut live = live(&backend(), streaming(polls_stdin_beside_a_clock())).await;
     for _ in 0..3 {
         assert_eq!(live.call("x").await, b"2");
     }

@@ -5,7 +5,7 @@ use kiln::backend::Exit;
 use kiln::function::Dir;
 
 /// Opens `name` in its one directory with these flags, exits with the error; copies what it can read to stdout.
-fn opens(name: &str, oflags: u32, rights: u64) -> String {
+pub(crate) fn opens(name: &str, oflags: u32, rights: u64) -> String {
     module(&format!(
         r#"(data (i32.const 32) "{name}")
         (func (export "_start") (local $errno i32) (local $n i32)

@@ -87,6 +87,11 @@ impl Bench {
         self.subject.function(name, guest).format(self.format).memory(32 * MIB).timeout(HANG)
     }
 
+    /// How an exit with this code is told.
+    pub fn exit_code(&self, code: i32) -> String {
+        format!("code {}", if self.subject.tells_exit_codes() { code } else { code.min(1) })
+    }
+
     pub async fn deploy(&self, function: Function) {
         self.host.deploy(function).await.unwrap();
     }

@@ -9,6 +9,9 @@
 
 mod bench;
 mod cases;
+#[cfg(feature = "wasm")]
+#[path = "../common/components.rs"]
+mod components;
 #[cfg(feature = "docker")]
 #[path = "../common/docker.rs"]
 mod docker_engine;
@@ -110,6 +113,8 @@ suite!(fake_wasm);
 suite!(fake_docker);
 #[cfg(feature = "wasm")]
 suite!(wasm);
+#[cfg(feature = "wasm")]
+suite!(wasm_component);
 #[cfg(feature = "docker")]
 suite!(docker);
 #[cfg(feature = "docker")]

@@ -43,6 +43,8 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 pub(super) struct Cache {
     dir: PathBuf,
     owner: Owner,
+    /// What compiled code depends on beside its module, as text.
+    engine: String,
 }
 
 /// An entry that is this user's own and whose content was found to be what this crate wrote. Only [`Cache::find`]
@@ -59,14 +61,14 @@ impl Cache {
     /// Makes the directory, or takes the one that is there if nobody but this user can write to it.
     ///
     /// The error's text follows "the cache directory".
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
         private::make_dir(dir)?;
-        Ok(Self { owner: private::owner(dir)?, dir: dir.to_owned() })
+        Ok(Self { owner: private::owner(dir)?, dir: dir.to_owned(), engine: hex(&compatibility(engine)) })
     }
 
-    /// The compiled form of the module with this digest, for this engine, if there is a sound one.
-    pub(super) fn find(&self, engine: &Engine, module: &Digest) -> Option<Verified> {
-        let key = self.key(engine, module);
+    /// The compiled form of the module with this digest, for its engine, if there is a sound one.
+    pub(super) fn find(&self, module: &Digest) -> Option<Verified> {
+        let key = self.key(module);
         let entry = self.entry(&key)?;
         let mut parts = entry.splitn(3, ' ');
         let (name, sum) = (parts.next()?, parts.next()?);
@@ -110,12 +112,12 @@ impl Cache {
     }
 
     /// Keeps a module's compiled form.
-    pub(super) fn keep(&self, engine: &Engine, module: &Digest, code: &[u8]) -> io::Result<()> {
+    pub(super) fn keep(&self, module: &Digest, code: &[u8]) -> io::Result<()> {
         let name = hex(&digest(code));
         // On the disk before a key tells of it: what is there after a crash has been written whole.
         self.replace(&self.code(&name), code)?;
         let entry = format!("{name} {:08x}", crc32fast::hash(code));
-        self.replace(&self.key(engine, module), entry.as_bytes())
+        self.replace(&self.key(module), entry.as_bytes())
     }
 
     /// What a file says that stands for another.
@@ -136,8 +138,8 @@ impl Cache {
         self.dir.join(format!("{}.source", hex(&digest(path.as_os_str().as_encoded_bytes()))))
     }
 
-    fn key(&self, engine: &Engine, module: &Digest) -> PathBuf {
-        self.dir.join(format!("{}-{}.key", hex(module), hex(&compatibility(engine))))
+    fn key(&self, module: &Digest) -> PathBuf {
+        self.dir.join(format!("{}-{}.key", hex(module), self.engine))
     }
 
     fn code(&self, digest: &str) -> PathBuf {
@@ -187,5 +189,6 @@ fn undo_hex(text: &str) -> Option<Digest> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

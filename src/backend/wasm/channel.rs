@@ -1,31 +1,30 @@
 //! A sandbox's stdin and stdout, and the guest behind them: polling one runs the other, on the caller's own task.
 
 use super::core::{Core, Slot};
-use super::linker::State;
+use super::entry::{Entry, Run};
 use super::shared::Shared;
+use super::state::State;
 use super::trap;
 use crate::backend::{Exit, Stdio};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use wasmtime::{Store, TypedFunc};
+use wasmtime::Store;
 
 /// A guest through its life.
 pub(super) enum Guest {
     /// Instantiated, not begun.
-    Made(Box<(Store<State>, TypedFunc<(), ()>)>),
-    /// `_start`, suspended wherever it is, with the store that it runs in.
-    Runs(Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>),
+    Made(Box<(Store<State>, Entry)>),
+    /// It runs, suspended wherever it is, with the store that it runs in.
+    Runs(Run),
     /// It has ended, and all it held is freed.
     Ended(Exit),
 }
 
 impl Guest {
-    pub(super) fn made(store: Store<State>, start: TypedFunc<(), ()>) -> Self {
-        Self::Made(Box::new((store, start)))
+    pub(super) fn made(store: Store<State>, entry: Entry) -> Self {
+        Self::Made(Box::new((store, entry)))
     }
 }
 
@@ -57,10 +56,10 @@ impl Channel {
     pub(super) fn run(&mut self) {
         self.guest = match std::mem::replace(&mut self.guest, Guest::Ended(Exit::Killed)) {
             Guest::Made(made) => {
-                let (mut store, start) = *made;
+                let (mut store, entry) = *made;
                 // Epochs may have passed since it was made: without this it would yield at its first loop.
                 store.set_epoch_deadline(1);
-                Guest::Runs(Box::pin(async move { start.call_async(&mut store, ()).await }))
+                Guest::Runs(entry.run(store))
             }
             begun => begun,
         };

@@ -2,16 +2,23 @@
 
 use super::cache::Cache;
 use super::ceiling::Ceiling;
-use super::linker::{self, State};
+use super::code::Needs;
+use super::state::State;
 use super::ticker::Ticker;
-use super::{WasmConfig, WasmFigures};
+use super::{WasmConfig, WasmFigures, component, module};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use wasmtime::component::Linker as ComponentLinker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, Linker, PoolingAllocationConfig};
 
 /// The largest table, in elements: 800 KB of the function's memory. Big interpreters have some 10,000.
 pub(super) const TABLE_ELEMENTS: usize = 100_000;
+/// Tables that come with one slot: components have two or three, and one that is never touched takes addresses only.
+const TABLES: u32 = 4;
+/// What wasmtime itself may keep for a component's instances, in bytes: CPython's functions alone take more than the
+/// mebibyte that it would give.
+const COMPONENT_RECORDS: usize = 16 << 20;
 /// Bytes of a slot that are set to zero in place instead of being given back to the kernel: most functions touch
 /// less, and resetting a page is ten times as fast as faulting it in again.
 const KEEP_RESIDENT: usize = 1 << 20;
@@ -20,10 +27,22 @@ const SMALL_RESERVATION: u64 = 16 << 20;
 /// Unused slots that keep their module's image and pages at most.
 const WARM_SLOTS: u64 = 100;
 
+/// What the two kinds of code are linked with.
+pub(super) struct Linkers {
+    pub(super) module: Linker<State>,
+    pub(super) component: ComponentLinker<State>,
+}
+
+impl Linkers {
+    fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        Ok(Self { module: module::linker(engine)?, component: component::linker(engine)? })
+    }
+}
+
 /// The shared part.
 pub(super) struct Core {
     pub(super) engine: Engine,
-    pub(super) linker: Linker<State>,
+    pub(super) linkers: Linkers,
     pub(super) ticker: Ticker,
     pub(super) cache: Option<Cache>,
     /// The largest limit that a function may declare, in bytes.
@@ -52,10 +71,10 @@ impl Core {
             let refused = |error| {
                 tracing::warn!(dir = %dir.display(), "compiled modules aren't kept: the cache directory {error}");
             };
-            Cache::open(dir).map_err(refused).ok()
+            Cache::open(dir, &engine).map_err(refused).ok()
         });
         Ok(Self {
-            linker: linker::linker(&engine)
+            linkers: Linkers::new(&engine)
                 .map_err(|error| Error::internal(format!("wasi can't be linked: {error:#}")))?,
             ticker: Ticker::start(&engine)
                 .map_err(|error| Error::internal(format!("the epoch thread can't be started: {error}")))?,
@@ -72,14 +91,15 @@ impl Core {
         })
     }
 
-    /// Takes one of the slots, or says why there is none.
-    pub(super) fn slot(self: &Arc<Self>) -> Result<Slot> {
+    /// Takes as many of the slots as one sandbox needs, or says why there are none.
+    pub(super) fn slot(self: &Arc<Self>, needs: &Needs) -> Result<Slot> {
         let most = self.ceiling.instances;
-        let taken = self
-            .live
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| (live < most).then_some(live + 1));
+        let count = slots_of(needs);
+        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
+            live.checked_add(count).filter(|sum| *sum <= most)
+        });
         match taken {
-            Ok(_) => Ok(Slot(Arc::clone(self))),
+            Ok(_) => Ok(Slot(Arc::clone(self), count)),
             Err(_) => Err(Error::unavailable(self.exhausted())),
         }
     }
@@ -101,13 +121,18 @@ impl Core {
     }
 }
 
-/// The right to one instance, given back when dropped: after the instance itself is gone.
-pub(super) struct Slot(Arc<Core>);
+/// The right to one sandbox's slots, given back when dropped: after the instance itself is gone.
+pub(super) struct Slot(Arc<Core>, u32);
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.live.fetch_sub(1, Ordering::AcqRel);
+        self.0.live.fetch_sub(self.1, Ordering::AcqRel);
     }
+}
+
+/// A slot is one memory and [`TABLES`] tables: all but unusual components take one, as modules do.
+fn slots_of(needs: &Needs) -> u32 {
+    needs.memories.max(needs.tables.div_ceil(TABLES)).max(1)
 }
 
 /// An engine with as many pooled slots as can be reserved, or with none.
@@ -145,9 +170,9 @@ fn common() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        // Core modules need none of the component model's task bookkeeping.
+        // Neither modules nor components of WASI 0.2 need the component model's task bookkeeping.
         .concurrency_support(false)
-        // One memory for each sandbox, so that its limit is the sandbox's.
+        // One memory for each module, so that its limit is the sandbox's.
         .wasm_multi_memory(false);
     config
 }
@@ -158,11 +183,14 @@ fn slots(config: &WasmConfig, ceiling: &Ceiling, max_memory: u64) -> PoolingAllo
     // What unused slots keep is outside the pool's books: at most a sixteenth of the budget.
     let warm = (config.budget / 16 / KEEP_RESIDENT as u64).clamp(1, WARM_SLOTS);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(count)
+    // Instances are but counted here: only memories, tables and stacks take addresses.
+    pool.total_core_instances(count.saturating_mul(component::INSTANCES))
         .total_memories(count)
-        .total_tables(count)
+        .total_tables(count.saturating_mul(TABLES))
         .total_stacks(count)
-        .total_component_instances(0)
+        .total_component_instances(count)
+        .max_core_instances_per_component(component::INSTANCES)
+        .max_component_instance_size(COMPONENT_RECORDS)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
         .table_elements(TABLE_ELEMENTS)

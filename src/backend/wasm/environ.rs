@@ -1,20 +1,17 @@
-//! A guest's arguments and environment, laid out as it reads them.
+//! A guest's arguments and environment, laid out as a module reads them.
 //!
-//! wasmtime-wasi keeps strings and clones all of them in each of the four calls that every guest begins with: for a
+//! wasmtime-wasi keeps strings and clones all of them in each of the four calls that every module begins with: for a
 //! one-shot function that is a tenth of its whole life.
 
-use super::linker::State;
-use super::stdio::{self, FAULT, SUCCESS};
 use crate::function::Function;
 use std::collections::BTreeMap;
-use wasmtime::Caller;
 
 /// Strings, each ended by a zero.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// Where each begins.
-    starts: Vec<u32>,
+    pub(super) starts: Vec<u32>,
 }
 
 /// What a guest is told when it begins.
@@ -48,46 +45,14 @@ impl Strings {
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part.as_bytes()));
         self.bytes.push(0);
     }
-}
 
-/// `args_sizes_get` and `environ_sizes_get`: how many strings there are, and how many bytes in all.
-pub(super) fn sizes(
-    caller: &mut Caller<'_, State>,
-    which: impl Fn(&Environ) -> &Strings,
-    (count_at, size_at): (i32, i32),
-) -> wasmtime::Result<i32> {
-    let memory = stdio::memory(caller)?;
-    let (data, state) = memory.data_and_store_mut(caller);
-    let strings = which(&state.environ);
-    let put = [(count_at, strings.starts.len()), (size_at, strings.bytes.len())]
-        .into_iter()
-        .try_for_each(|(at, value)| put_word(data, at.cast_unsigned() as usize, u32::try_from(value).ok()?));
-    Ok(if put.is_some() { SUCCESS } else { FAULT })
-}
-
-/// `args_get` and `environ_get`: the strings to `bytes_at`, the address of each to `starts_at`.
-pub(super) fn get(
-    caller: &mut Caller<'_, State>,
-    which: impl Fn(&Environ) -> &Strings,
-    (starts_at, bytes_at): (i32, i32),
-) -> wasmtime::Result<i32> {
-    let memory = stdio::memory(caller)?;
-    let (data, state) = memory.data_and_store_mut(caller);
-    let (starts_at, bytes_at) = (starts_at.cast_unsigned() as usize, bytes_at.cast_unsigned());
-    let mut put = || {
-        let Strings { bytes, starts } = which(&state.environ);
-        data.get_mut(bytes_at as usize..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        for (index, start) in starts.iter().enumerate() {
-            put_word(data, starts_at.checked_add(index * 4)?, bytes_at.checked_add(*start)?)?;
-        }
-        Some(())
-    };
-    Ok(if put().is_some() { SUCCESS } else { FAULT })
-}
-
-fn put_word(data: &mut [u8], at: usize, value: u32) -> Option<()> {
-    data.get_mut(at..at.checked_add(4)?)?.copy_from_slice(&value.to_le_bytes());
-    Some(())
+    /// Each of them, as a component is given them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        let bytes = self.bytes.strip_suffix(&[0]).unwrap_or(&self.bytes);
+        let all = (!self.starts.is_empty()).then(|| bytes.split(|byte| *byte == 0));
+        // They were put together of strings.
+        all.into_iter().flatten().map(|string| std::str::from_utf8(string).unwrap_or_default())
+    }
 }
 
 #[cfg(test)]
@@ -107,5 +72,8 @@ mod tests {
             (environ.env.bytes.as_slice(), environ.env.starts.as_slice()),
             (&b"A=1\0B=2\0C=\0"[..], &[0, 4, 8][..])
         );
+        assert_eq!(environ.args.iter().collect::<Vec<_>>(), ["f", "x", ""]);
+        assert_eq!(environ.env.iter().collect::<Vec<_>>(), ["A=1", "B=2", "C="]);
+        assert_eq!(Strings::default().iter().count(), 0);
     }
 }

@@ -1,14 +1,14 @@
-//! WASI preview-1 command modules over wasmtime.
+//! WASI commands over wasmtime: core modules of preview 1 and components of preview 2.
 //!
-//! A sandbox is a store and its suspended `_start`, owned by whoever holds it: no task, no thread, no channel of
+//! A sandbox is a store and its suspended guest, owned by whoever holds it: no task, no thread, no channel of
 //! its own. The caller lays the request in stdin's queue and polls the guest *on its own task* until the reply is
 //! out, so that a warm call costs a fiber switch each way and one copy each way.
 //!
 //! ```text
-//!   Wasm ── Core: engine, linker, ticker, cache, slots          one for each configuration
-//!     └─ Program: compiled module, InstancePre                  one for each function       program.rs, prepare.rs
+//!   Wasm ── Core: engine, linkers, ticker, cache, slots         one for each configuration
+//!     └─ Program: compiled code, joined with its imports        one for each function       program.rs, prepare.rs, code.rs
 //!          └─ Instance: guest future + Shared stdio buffers     one for each sandbox        sandbox.rs, channel.rs
-//!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     linker.rs, stdio.rs, environ.rs
+//!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     module/, component/, streams.rs
 //! ```
 //!
 //! Time: the guest yields to the executor at each epoch (about 1 ms, `ticker.rs`), so an endless loop neither keeps
@@ -17,11 +17,14 @@
 mod cache;
 mod ceiling;
 mod channel;
+mod code;
+mod component;
 mod core;
+mod entry;
 mod environ;
 mod limiter;
-mod linker;
 mod map;
+mod module;
 mod prepare;
 mod private;
 mod program;
@@ -30,7 +33,8 @@ mod shared;
 #[cfg(feature = "snapshot")]
 mod snapshot;
 mod stamp;
-mod stdio;
+mod state;
+mod streams;
 mod ticker;
 mod trap;
 mod wasi;

@@ -1,9 +1,8 @@
 //! From a function's module to something that can be started: read, checked, compiled or found in the cache.
 
 use super::cache::{self, Digest};
+use super::code::{self, Code, Kind, Needs};
 use super::core::Core;
-use super::limiter::table_bytes;
-use super::linker::State;
 use super::map;
 use super::program::Compiled;
 use super::shared::Shared;
@@ -17,15 +16,9 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use wasmtime::{ExternType, InstancePre, Module, UnknownImportError};
 
 /// What a module that declares no limit gets beyond its own minimum, in bytes.
 const SPARE: u64 = 16 * MIB;
-/// How every binary begins, and how a component does.
-const BINARY: &[u8] = b"\0asm";
-const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-/// One page of linear memory, in bytes, where the module says nothing else.
-const PAGE: u64 = 64 << 10;
 
 /// The largest module, in bytes, that is looked for in the cache by the caller itself: that takes less than an epoch, and
 /// another thread would take as long to be woken and to wake.
@@ -64,53 +57,52 @@ fn is_small(function: &Function) -> bool {
 
 /// The function, if its module is in the cache.
 fn from_cache(core: &Arc<Core>, function: &Arc<Function>) -> Result<Option<Compiled>> {
-    let seen = seen(core, function);
-    let code = match seen {
-        Some(code) => code,
-        None => read(core, function)?.code,
+    let digest = match seen(core, function) {
+        Some(digest) => digest,
+        None => read(core, function)?.digest,
     };
-    let module = cached(core, &code);
-    module.map(|module| finish(Arc::clone(core), function, code, &module)).transpose()
+    let code = cached(core, &digest);
+    code.map(|code| finish(Arc::clone(core), function, digest, &code)).transpose()
 }
 
 fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
-    if let Some(code) = seen(&core, function)
-        && let Some(module) = cached(&core, &code)
+    if let Some(digest) = seen(&core, function)
+        && let Some(code) = cached(&core, &digest)
     {
-        return finish(core, function, code, &module);
+        return finish(core, function, digest, &code);
     }
-    let Read { bytes, code } = read(&core, function)?;
-    let module = match cached(&core, &code) {
-        Some(module) => module,
-        None => anew(&core, &code, &bytes)?,
+    let Read { bytes, kind, digest } = read(&core, function)?;
+    let code = match cached(&core, &digest) {
+        Some(code) => code,
+        None => anew(&core, kind, &digest, &bytes)?,
     };
-    finish(core, function, code, &module)
+    finish(core, function, digest, &code)
 }
 
 /// Checks and links what was compiled.
 pub(super) fn finish(
     core: Arc<Core>,
     function: &Arc<Function>,
-    code: Digest,
-    module: &Module,
+    digest: Digest,
+    code: &Code,
 ) -> Result<Compiled> {
-    check_exports(module)?;
-    let pre = link(&core, module)?;
-    let memory = memory(&core, function, module)?;
+    let pre = code.link(&core)?;
+    let needs = code.needs()?;
+    let memory = memory(&core, function, &needs)?;
     // Directories are opened for each instance; a missing one is better said now.
     wasi::context(function, Arc::new(Shared::default()))
         .map_err(|error| Error::invalid(error.message().to_owned()))?;
-    // Making its image now keeps that out of the first start.
-    if let Err(error) = module.initialize_copy_on_write_image() {
+    if let Err(error) = code.image() {
         tracing::debug!("no copy-on-write image: {error:#}");
     }
-    Ok(Compiled::new(core, Arc::clone(function), code, memory, pre))
+    Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
 }
 
-/// A module's bytes and their digest.
+/// A module's or a component's bytes and their digest.
 struct Read {
     bytes: Bytes,
-    code: Digest,
+    kind: Kind,
+    digest: Digest,
 }
 
 /// The digest of a module whose file was read before and is the same still.
@@ -122,8 +114,7 @@ fn seen(core: &Core, function: &Function) -> Option<Digest> {
 fn read(core: &Core, function: &Function) -> Result<Read> {
     let path = match &function.code.wasm {
         Some(Source::Bytes(bytes)) => {
-            check_kind(bytes)?;
-            return Ok(Read { bytes: bytes.clone(), code: cache::digest(bytes) });
+            return Ok(Read { bytes: bytes.clone(), kind: code::kind(bytes)?, digest: cache::digest(bytes) });
         }
         Some(Source::File(path)) => path,
         None => return Err(Error::invalid("the function has no module")),
@@ -132,22 +123,22 @@ fn read(core: &Core, function: &Function) -> Result<Read> {
         ErrorKind::NotFound => Error::invalid("there is no such file"),
         _ => Error::invalid(format!("it can't be read: {error}")),
     })?;
-    check_kind(&bytes)?;
-    let code = cache::digest(&bytes);
+    let kind = code::kind(&bytes)?;
+    let digest = cache::digest(&bytes);
     if let (Some(cache), Some(stamp)) = (&core.cache, stamp) {
-        cache.remember(path, &stamp, &code);
+        cache.remember(path, &stamp, &digest);
     }
-    Ok(Read { bytes: bytes.into(), code })
+    Ok(Read { bytes: bytes.into(), kind, digest })
 }
 
 /// A module's bytes once more, if they are still those that were compiled.
 #[cfg(feature = "snapshot")]
-pub(super) fn read_again(core: &Core, function: &Function, code: &Digest) -> Result<Bytes> {
+pub(super) fn read_again(core: &Core, function: &Function, digest: &Digest) -> Result<Bytes> {
     let read = read(core, function)?;
-    if read.code != *code {
+    if read.digest != *digest {
         return Err(Error::unavailable("the runtime's module has changed since it was deployed"));
     }
-    if !read.bytes.starts_with(BINARY) {
+    if !code::is_binary(&read.bytes) {
         return Err(Error::unavailable("the runtime's module is text, and only a binary is snapshotted"));
     }
     Ok(read.bytes)
@@ -163,98 +154,48 @@ fn read_file(path: &Path) -> io::Result<(Vec<u8>, Option<Stamp>)> {
     Ok((bytes, if before == after { after } else { None }))
 }
 
-fn check_kind(bytes: &[u8]) -> Result<()> {
-    if bytes.starts_with(COMPONENT) {
-        return Err(component());
-    }
-    if bytes.starts_with(BINARY) {
-        return Ok(());
-    }
-    // Text starts, after space and comments, with a parenthesis or a string; wasmtime says what is wrong with it.
-    let text = std::str::from_utf8(bytes).map(str::trim_start).unwrap_or_default();
-    if text.starts_with(['(', ';']) {
-        return Ok(());
-    }
-    Err(Error::invalid("it is not WebAssembly: it starts neither with `\\0asm` nor with `(module`"))
-}
-
-fn component() -> Error {
-    Error::invalid("components are not run yet: give a core module (target wasm32-wasip1)")
-}
-
-/// The module as it was compiled before.
-pub(super) fn cached(core: &Core, code: &Digest) -> Option<Module> {
-    let entry = core.cache.as_ref()?.find(&core.engine, code)?;
+/// The code as it was compiled before.
+pub(super) fn cached(core: &Core, digest: &Digest) -> Option<Code> {
+    let entry = core.cache.as_ref()?.find(digest)?;
     let mapped = map::map(&core.engine, entry).inspect_err(|error| {
         tracing::debug!("a cached module is compiled again: {error:#}");
     });
-    let module = mapped.ok()?;
+    let code = mapped.ok()?;
     core.loaded.fetch_add(1, Ordering::Relaxed);
-    Some(module)
+    Some(code)
 }
 
 /// Compiles it, and keeps that for the next process.
-pub(super) fn anew(core: &Core, code: &Digest, bytes: &[u8]) -> Result<Module> {
-    let module = Module::new(&core.engine, bytes).map_err(|error| unfit(&error))?;
+pub(super) fn anew(core: &Core, kind: Kind, digest: &Digest, bytes: &[u8]) -> Result<Code> {
+    let code = Code::compile(&core.engine, kind, bytes).map_err(|error| unfit(kind, &error))?;
     core.compiled.fetch_add(1, Ordering::Relaxed);
     if let Some(cache) = &core.cache {
-        let kept =
-            module.serialize().and_then(|code_bytes| Ok(cache.keep(&core.engine, code, &code_bytes)?));
+        let kept = code.serialize().and_then(|compiled| Ok(cache.keep(digest, &compiled)?));
         if let Err(error) = kept {
             tracing::warn!("a compiled module can't be kept: {error:#}");
         }
     }
-    Ok(module)
+    Ok(code)
 }
 
-fn unfit(error: &wasmtime::Error) -> Error {
+fn unfit(kind: Kind, error: &wasmtime::Error) -> Error {
     let text = format!("{error:#}");
-    if text.contains("given a WebAssembly component") {
-        return component();
-    }
     if text.contains("pooling allocator") {
         let cause = error.root_cause();
         return Error::invalid(format!("it takes more than this host gives one wasm sandbox: {cause}"));
     }
     // Text errors come with a picture of the line over several lines: one line tells as much in a log.
     let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    Error::invalid(format!("it is not a module that can run: {text}"))
+    let kind = match kind {
+        Kind::Module => "module",
+        Kind::Component => "component",
+    };
+    Error::invalid(format!("it is not a {kind} that can run: {text}"))
 }
 
-fn check_exports(module: &Module) -> Result<()> {
-    match module.get_export("_start") {
-        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
-        Some(_) => {
-            return Err(Error::invalid("its `_start` is not a function without parameters and results"));
-        }
-        None if module.get_export("_initialize").is_some() => {
-            return Err(Error::invalid(
-                "it is a library (`_initialize`), not a command: it needs a `_start`",
-            ));
-        }
-        None => return Err(Error::invalid("it exports no `_start`: build it as a WASI command")),
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(memory)) if !memory.is_shared() => Ok(()),
-        Some(_) => Err(Error::invalid("its export `memory` is not a memory of its own")),
-        None => Err(Error::invalid("it exports no `memory`: WASI passes everything through it")),
-    }
-}
-
-pub(super) fn link(core: &Core, module: &Module) -> Result<InstancePre<State>> {
-    core.linker.instantiate_pre(module).map_err(|error| match error.downcast_ref::<UnknownImportError>() {
-        Some(unknown) => Error::invalid(format!(
-            "it imports `{}` from `{}`, which nothing provides: only `wasi_snapshot_preview1` is there",
-            unknown.name(),
-            unknown.module()
-        )),
-        None => Error::invalid(format!("its imports don't fit: {error:#}")),
-    })
-}
-
-/// The limit of one sandbox, in bytes: the declared one if the module fits in it, else the module's minimum and some.
-fn memory(core: &Core, function: &Function, module: &Module) -> Result<u64> {
-    let minimum = minimum(module);
+/// The limit of one sandbox, in bytes: the declared one if the code fits in it, else what that takes and some.
+fn memory(core: &Core, function: &Function, needs: &Needs) -> Result<u64> {
+    let minimum = needs.least;
     let most = core.max_memory;
     let limit = match function.limits.memory {
         Some(declared) if declared < minimum => {
@@ -268,7 +209,7 @@ fn memory(core: &Core, function: &Function, module: &Module) -> Result<u64> {
             )));
         }
         Some(declared) => declared,
-        None => minimum.saturating_add(SPARE).min(most),
+        None => needs.enough.saturating_add(SPARE).min(most),
     };
     if minimum > limit {
         return Err(Error::invalid(format!(
@@ -276,13 +217,4 @@ fn memory(core: &Core, function: &Function, module: &Module) -> Result<u64> {
         )));
     }
     Ok(limit)
-}
-
-fn minimum(module: &Module) -> u64 {
-    let needs = module.resources_required();
-    let memory = match module.get_export("memory") {
-        Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
-        _ => needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE),
-    };
-    memory.saturating_add(table_bytes(needs.max_initial_table_size.unwrap_or(0)))
 }

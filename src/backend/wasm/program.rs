@@ -2,12 +2,14 @@
 
 use super::cache::Digest;
 use super::channel::{Channel, Guest};
+use super::code::Needs;
 use super::core::Core;
+use super::entry::{Entry, Pre};
 use super::environ::Environ;
 use super::limiter::Limiter;
-use super::linker::State;
 use super::sandbox::Instance;
 use super::shared::{Shared, WATERMARK};
+use super::state::State;
 use super::{trap, wasi};
 #[cfg(feature = "snapshot")]
 use crate::backend::SnapshotSpec;
@@ -19,16 +21,17 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
-use wasmtime::{InstancePre, PoolConcurrencyLimitError, Store, TypedFunc, UpdateDeadline};
+use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
-/// A compiled and linked module with its function.
+/// Compiled and linked code with its function.
 #[derive(Clone)]
 pub(super) struct Compiled {
     pub(super) core: Arc<Core>,
     pub(super) function: Arc<Function>,
     pub(super) code: Digest,
+    pub(super) needs: Needs,
     pub(super) memory: u64,
-    pre: InstancePre<State>,
+    pre: Pre,
     /// What snapshots of it are taken with.
     #[cfg(feature = "snapshot")]
     instrumented: super::snapshot::Instrumented,
@@ -39,13 +42,15 @@ impl Compiled {
         core: Arc<Core>,
         function: Arc<Function>,
         code: Digest,
+        needs: Needs,
         memory: u64,
-        pre: InstancePre<State>,
+        pre: Pre,
     ) -> Self {
         Self {
             core,
             function,
             code,
+            needs,
             memory,
             pre,
             #[cfg(feature = "snapshot")]
@@ -62,7 +67,7 @@ impl Compiled {
     ) -> Result<Store<State>> {
         let wasi = wasi::context(&self.function, Arc::clone(shared))?;
         let environ = Environ::new(&self.function, env);
-        let limiter = Limiter::new(Arc::clone(shared), self.memory);
+        let limiter = Limiter::new(Arc::clone(shared), self.memory, self.needs);
         let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs));
         state.has_dirs = !self.function.dirs.is_empty();
         let mut store = Store::new(&self.core.engine, state);
@@ -70,38 +75,37 @@ impl Compiled {
         store.set_epoch_deadline(1);
         // Tokio's own yield comes back only after timers and sockets have had their turn: a plain wake-up would let a
         // few loops keep their workers from both for sixty epochs on end.
-        store.epoch_deadline_callback(|_| {
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        store.epoch_deadline_callback(|store| {
+            Ok(if store.data().shared.io().epoch_ended() {
+                UpdateDeadline::Continue(1)
+            } else {
+                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+            })
         });
         Ok(store)
     }
 
     /// A store with its instance, not yet begun.
-    async fn instantiate(
-        &self,
-        spec: &StartSpec,
-        shared: &Arc<Shared>,
-    ) -> Result<(Store<State>, TypedFunc<(), ()>)> {
+    async fn instantiate(&self, spec: &StartSpec, shared: &Arc<Shared>) -> Result<(Store<State>, Entry)> {
         let mut store = self.store(&spec.env, &spec.logs, shared)?;
         // A module's `start` section runs in here, so it is entered like any guest.
-        let instance = {
-            let mut making = pin!(self.pre.instantiate_async(&mut store));
+        let entry = {
+            let mut making = pin!(self.pre.instantiate(&mut store));
             let made = poll_fn(|cx| {
                 self.core.ticker.touch();
                 making.as_mut().poll(cx)
             });
             made.await.map_err(|error| self.not_made(error, shared))?
         };
-        store.data_mut().memory = instance.get_memory(&mut store, "memory");
-        let start = instance
-            .get_typed_func::<(), ()>(&mut store, "_start")
-            .map_err(|error| Error::internal(format!("`_start` is gone: {error:#}")))?;
-        Ok((store, start))
+        Ok((store, entry))
     }
 
     fn not_made(&self, error: wasmtime::Error, shared: &Shared) -> Error {
         if error.is::<PoolConcurrencyLimitError>() {
             return Error::unavailable(self.core.exhausted());
+        }
+        if shared.refused() {
+            return Exit::OutOfMemory.into_error();
         }
         if error.is::<wasmtime::Trap>() || error.is::<wasmtime_wasi::I32Exit>() {
             return trap::exit(Err(error), shared.refused()).into_error();
@@ -110,14 +114,14 @@ impl Compiled {
     }
 
     async fn launch_or_park(&self, spec: StartSpec) -> Result<Started> {
-        let slot = self.core.slot()?;
+        let slot = self.core.slot(&self.needs)?;
         let began = Instant::now();
         let shared = Arc::new(Shared::default());
-        let (store, start) = self.instantiate(&spec, &shared).await?;
+        let (store, entry) = self.instantiate(&spec, &shared).await?;
         let create = began.elapsed();
         let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);
         let most = most.saturating_add(WATERMARK);
-        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, start), slot, most);
+        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, entry), slot, most);
         if self.function.format.is_streaming() {
             channel.run();
             poll_fn(|cx| channel.poll_parked(cx)).await;
@@ -179,6 +183,9 @@ impl Program for Compiled {
 
     #[cfg(feature = "snapshot")]
     async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        if let Pre::Component(_) = self.pre {
+            return Err(Error::unavailable("only a core module is snapshotted, and this is a component"));
+        }
         let (base, instrumented) = (self.clone(), Arc::clone(&self.instrumented));
         Ok(Arc::new(super::snapshot::take(super::snapshot::Taking { base, instrumented, spec }).await?))
     }

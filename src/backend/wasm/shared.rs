@@ -40,6 +40,8 @@ pub(super) struct Io {
     /// The largest piece since the last rest.
     largest: usize,
     waits: Waits,
+    /// What the guest waited for has come since it last ran to an epoch's end.
+    resumed: bool,
 }
 
 /// What the guest waits for, as far as it is ours to give.
@@ -48,9 +50,9 @@ enum Waits {
     /// Nothing, or something else.
     #[default]
     No,
-    /// Stdin, in `fd_read`.
+    /// Stdin, in `fd_read` or `blocking-read`.
     Read,
-    /// Stdin, in `poll_oneoff`, perhaps beside a clock.
+    /// Stdin, in `poll_oneoff` or `poll`, perhaps beside a clock.
     Poll,
     /// Room in stdout.
     Room,
@@ -61,7 +63,7 @@ impl Shared {
         self.io.lock()
     }
 
-    /// The guest in `fd_read`: ready where stdin has bytes or has ended.
+    /// The guest in a read of stdin: ready where stdin has bytes or has ended.
     pub(super) fn poll_read(&self) -> Poll<()> {
         let mut io = self.io.lock();
         if io.readable() {
@@ -73,7 +75,7 @@ impl Shared {
         Poll::Pending
     }
 
-    /// The guest in `poll_oneoff` on stdin.
+    /// The guest in a poll of stdin.
     pub(super) fn poll_readable(&self) -> Poll<()> {
         let mut io = self.io.lock();
         if io.readable() {
@@ -84,7 +86,7 @@ impl Shared {
         Poll::Pending
     }
 
-    /// The guest in `fd_write` with stdout full.
+    /// The guest in a write with stdout full.
     pub(super) fn poll_room(&self) -> Poll<()> {
         let mut io = self.io.lock();
         if io.room() > 0 {
@@ -160,6 +162,39 @@ impl Io {
         filled
     }
 
+    /// The next bytes of stdin, `most` at most; none where there are none. A piece that is asked for whole isn't copied.
+    pub(super) fn take_piece(&mut self, most: usize) -> Bytes {
+        let alone = self.input.len() == 1;
+        match self.input.front_mut() {
+            Some(front) if most < front.len() || alone => {
+                let piece = front.split_to(most.min(front.len()));
+                if front.is_empty() {
+                    self.input.pop_front();
+                }
+                piece
+            }
+            Some(_) => {
+                let mut joined = BytesMut::zeroed(most.min(self.queued()));
+                let count = self.take(&mut joined);
+                joined.truncate(count);
+                joined.freeze()
+            }
+            None => Bytes::new(),
+        }
+    }
+
+    /// The guest has what it waited for, perhaps after many epochs.
+    pub(super) fn resume(&mut self) {
+        self.resumed = true;
+    }
+
+    /// An epoch has ended while the guest ran: whatever it asked about before, it waits for nothing. Says whether it is
+    /// to go on: if it was resumed since, the epoch began while it waited.
+    pub(super) fn epoch_ended(&mut self) -> bool {
+        self.waits = Waits::No;
+        std::mem::take(&mut self.resumed)
+    }
+
     /// Bytes that stdout takes now.
     pub(super) fn room(&self) -> usize {
         self.ahead.max(self.whole).max(WATERMARK).saturating_sub(self.out.len())
@@ -213,5 +248,35 @@ impl Io {
             self.out = BytesMut::new();
         }
         (self.ahead, self.largest) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_as_much_of_stdin_as_is_there_and_asked_for() {
+        let mut io = Io::default();
+        assert_eq!(io.take_piece(9), "");
+        for piece in ["head ", "body", ""] {
+            io.push(Bytes::from_static(piece.as_bytes()));
+        }
+        assert_eq!(io.take_piece(0), "");
+        assert_eq!(io.take_piece(2), "he");
+        assert_eq!(io.take_piece(5), "ad bo");
+        assert_eq!((io.take_piece(100), io.queued()), (Bytes::from("dy"), 0));
+    }
+
+    #[test]
+    fn a_guest_that_runs_into_an_epochs_end_waits_for_nothing() {
+        let shared = Shared::default();
+        assert!(shared.poll_readable().is_pending());
+        assert!(shared.io().parked());
+        assert!(!shared.io().epoch_ended());
+        assert!(!shared.io().parked());
+        shared.io().resume();
+        assert!(shared.io().epoch_ended());
+        assert!(!shared.io().epoch_ended());
     }
 }

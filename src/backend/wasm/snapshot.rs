@@ -10,11 +10,12 @@
 //! thread of its own. The result is kept as any module's, under the digest of what it was made from.
 
 use super::cache::{self, Digest};
+use super::code::{Code, Kind};
 use super::core::Slot;
-use super::linker::State;
 use super::program::Compiled;
 use super::shared::Shared;
-use super::{prepare, trap};
+use super::state::State;
+use super::{module, prepare, trap};
 use crate::backend::SnapshotSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::function::Function;
@@ -25,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use wasmtime::{Instance, InstancePre, Module, Store, Val};
+use wasmtime::{Instance, InstancePre, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// What a runtime exports for it: a function without parameters and results that reads one frame.
@@ -63,8 +64,8 @@ impl Taking {
     fn run(&self, handle: &Handle, mut dropped: oneshot::Receiver<()>) -> Result<Compiled> {
         let core = &self.base.core;
         let key = self.key();
-        if let Some(module) = prepare::cached(core, &key) {
-            return self.finish(&module);
+        if let Some(code) = prepare::cached(core, &key) {
+            return self.finish(&code);
         }
         let bytes = prepare::read_again(core, &self.base.function, &self.base.code)?;
         let mut wizer = Wizer::new();
@@ -86,7 +87,7 @@ impl Taking {
         if dropped.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
             return Err(stopped());
         }
-        self.finish(&prepare::anew(core, &key, &taken)?)
+        self.finish(&prepare::anew(core, Kind::Module, &key, &taken)?)
     }
 
     /// All that a snapshot is made from. Fields are length-prefixed.
@@ -110,17 +111,18 @@ impl Taking {
         }
         let core = &self.base.core;
         let digest = cache::digest(bytes);
-        let module = match prepare::cached(core, &digest) {
-            Some(module) => module,
-            None => prepare::anew(core, &digest, bytes)?,
+        let code = match prepare::cached(core, &digest) {
+            Some(code) => code,
+            None => prepare::anew(core, Kind::Module, &digest, bytes)?,
         };
+        let Code::Module(module) = code else { return Err(Error::internal("a module became a component")) };
         let loads = module.get_export(LOAD).and_then(|export| export.func().cloned());
         if !loads.is_some_and(|load| load.params().len() == 0 && load.results().len() == 0) {
             return Err(Error::unavailable(format!(
                 "the runtime exports no function `{LOAD}` without parameters and results"
             )));
         }
-        let pre = prepare::link(core, &module)?;
+        let pre = module::link(&core.linkers.module, &module)?;
         Ok(self.instrumented.get_or_init(|| pre))
     }
 
@@ -136,7 +138,7 @@ impl Taking {
 
     async fn load_untimed(&self, pre: &InstancePre<State>) -> Result<Loaded> {
         let core = &self.base.core;
-        let slot = core.slot()?;
+        let slot = core.slot(&self.base.needs)?;
         let shared = Arc::new(Shared::default());
         self.spec.stdin.iter().for_each(|piece| shared.io().push(piece.clone()));
         shared.io().close();
@@ -177,12 +179,12 @@ impl Taking {
     }
 
     /// A program of its own, which starts as a stem cell would and is the function from there on.
-    fn finish(&self, module: &Module) -> Result<Compiled> {
+    fn finish(&self, code: &Code) -> Result<Compiled> {
         let Compiled { core, function, code: base, memory, .. } = &self.base;
         let mut own = Function::clone(function);
         own.limits = self.spec.function.limits.clone();
         own.limits.memory = Some(*memory);
-        prepare::finish(Arc::clone(core), &Arc::new(own), *base, module)
+        prepare::finish(Arc::clone(core), &Arc::new(own), *base, code)
     }
 }
 

@@ -2,7 +2,7 @@
 //! host's own streams.
 
 use super::shared::Shared;
-use super::stdio::Stdin;
+use super::streams::Stdin;
 use crate::error::{Error, Result};
 use crate::function::Function;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ pub async fn an_exit_code_is_told(bench: &mut Bench) {
     for code in [7, 42] {
         let error = bench.error("faulty", &format!("/exit/{code}"), "").await;
         assert_eq!(error.kind(), ErrorKind::FunctionFailed, "{error}");
-        assert!(error.message().contains(&format!("code {code}")), "{error}");
+        assert!(error.message().contains(&bench.exit_code(code)), "{error}");
     }
     answers_next(bench).await;
 }

@@ -89,7 +89,7 @@ pub async fn w22_a_failed_initialisation_is_told(bench: &mut Bench) {
         for caller in callers {
             let error = caller.await.unwrap().result.unwrap_err();
             assert_eq!(error.kind(), kind, "{init}: {error}");
-            assert!(init != "exit" || error.message().contains("code 3"), "{error}");
+            assert!(init != "exit" || error.message().contains(&bench.exit_code(3)), "{error}");
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod fake_docker;
 pub mod fake_wasm;
 #[cfg(feature = "wasm")]
 pub mod wasm;
+#[cfg(feature = "wasm")]
+pub mod wasm_component;
 
 use async_trait::async_trait;
 use kiln::backend::Backend;
@@ -58,6 +60,16 @@ pub trait Subject: Send + Sync {
 
     /// Whether a one-shot function's sandbox can be started before its request.
     fn prewarms_oneshot(&self) -> bool {
+        true
+    }
+
+    /// Whether its guests' exit codes reach the host; if not, all but 0 are 1.
+    fn tells_exit_codes(&self) -> bool {
+        true
+    }
+
+    /// Whether its guests can hold long bodies.
+    fn takes_long_bodies(&self) -> bool {
         true
     }
 

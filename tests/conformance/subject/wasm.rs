@@ -5,16 +5,16 @@ use async_trait::async_trait;
 use kiln::Function;
 use kiln::backend::Backend;
 use kiln::backend::wasm::{Wasm, WasmConfig};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub const OPEN: Open = |_| Box::pin(async { Some(Box::new(WasmSubject { backend: backend() }) as _) });
 
-struct WasmSubject {
-    backend: Wasm,
+pub struct WasmSubject {
+    pub backend: Wasm,
 }
 
-fn backend() -> Wasm {
+pub fn backend() -> Wasm {
     let config = WasmConfig {
         // Shared by all tests of all runs, so that each module is compiled once.
         cache_dir: Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance-wasm")),
@@ -25,6 +25,11 @@ fn backend() -> Wasm {
     Wasm::new(config).unwrap()
 }
 
+/// Where a guest's module is.
+pub fn module(guest: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(guest).join(format!("{guest}.wasm"))
+}
+
 #[async_trait]
 impl Subject for WasmSubject {
     fn backend(&self) -> Arc<dyn Backend> {
@@ -32,8 +37,7 @@ impl Subject for WasmSubject {
     }
 
     fn function(&self, name: &str, guest: &str) -> Function {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-        Function::wasm(name, fixtures.join(guest).join(format!("{guest}.wasm")))
+        Function::wasm(name, module(guest))
     }
 
     async fn living(&self) -> usize {

@@ -1,56 +1,19 @@
-//! What a guest may call: all of WASI preview 1 by wasmtime-wasi, but for the standard streams, the environment and
+//! What a module may call: all of WASI preview 1 by wasmtime-wasi, but for the standard streams, the environment and
 //! `proc_exit`.
 
-use super::environ::{self, Environ};
-use super::limiter::Limiter;
-use super::shared::Shared;
+use super::environ;
 use super::stdio::{self, BADF, NOTSUP, SUCCESS, Vectors};
-use crate::backend::Logs;
-use std::sync::Arc;
-use wasmtime::{AsContextMut, Caller, Engine, Linker, Memory};
+use crate::backend::wasm::state::{STDERR, STDIN, STDOUT, State};
+use wasmtime::{AsContextMut, Caller, Engine, Linker};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as preview1, WasiSnapshotPreview1};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wiggle::GuestMemory;
 
 const WASI: &str = "wasi_snapshot_preview1";
-const STDIN: i32 = 0;
-const STDOUT: i32 = 1;
-const STDERR: i32 = 2;
-
-/// What a store holds beside its instance.
-pub(super) struct State {
-    pub(super) wasi: WasiP1Ctx,
-    pub(super) environ: Environ,
-    /// Whether there is any directory that it may open.
-    pub(super) has_dirs: bool,
-    /// Known once instantiated: looking it up by name at each call costs more than the call.
-    pub(super) memory: Option<Memory>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) limiter: Limiter,
-    pub(super) logs: Arc<Logs>,
-    /// Standard streams that the guest has closed; their numbers are then any other file's.
-    closed: u8,
-}
-
-impl State {
-    pub(super) fn new(
-        wasi: WasiP1Ctx,
-        environ: Environ,
-        shared: Arc<Shared>,
-        limiter: Limiter,
-        logs: Arc<Logs>,
-    ) -> Self {
-        Self { wasi, environ, has_dirs: true, memory: None, shared, limiter, logs, closed: 0 }
-    }
-
-    fn is_standard(&self, fd: i32) -> bool {
-        (STDIN..=STDERR).contains(&fd) && self.closed & 1 << fd == 0
-    }
-}
 
 /// The linker that every function's module is linked with.
-pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+pub(in crate::backend::wasm) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_async(&mut linker, |state: &mut State| &mut state.wasi)?;
     linker.allow_shadowing(true);
@@ -91,7 +54,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
             let (mut memory, wasi) = delegate(&mut caller)?;
             let errno = preview1::fd_close(wasi, &mut memory, fd).await?;
             if standard && errno == SUCCESS {
-                caller.data_mut().closed |= 1 << fd;
+                caller.data_mut().close(fd);
             }
             Ok(errno)
         })

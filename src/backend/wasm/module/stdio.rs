@@ -2,17 +2,11 @@
 //!
 //! wasmtime-wasi's own go through a stream, a resource table and a buffer of their own, and cost three times as much.
 
-use super::linker::State;
-use super::shared::{Io, Shared};
+use crate::backend::wasm::shared::Io;
+use crate::backend::wasm::state::State;
 use std::future::poll_fn;
 use std::ops::Range;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, ReadBuf};
 use wasmtime::{AsContextMut, Caller, Memory};
-use wasmtime_wasi::cli::{IsTerminal, StdinStream};
-use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 /// WASI's `success`.
 pub(super) const SUCCESS: i32 = 0;
@@ -190,59 +184,4 @@ pub(super) fn log(caller: &mut Caller<'_, State>, vectors: Vectors) -> wasmtime:
         }
     }
     Ok(vectors.answer(data, total))
-}
-
-/// Stdin as wasmtime-wasi sees it: what `poll_oneoff` waits on.
-#[derive(Clone)]
-pub(super) struct Stdin(pub(super) Arc<Shared>);
-
-impl IsTerminal for Stdin {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdinStream for Stdin {
-    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn p2_stream(&self) -> Box<dyn InputStream> {
-        Box::new(self.clone())
-    }
-}
-
-#[async_trait::async_trait]
-impl Pollable for Stdin {
-    async fn ready(&mut self) {
-        poll_fn(|_| self.0.poll_readable()).await;
-    }
-}
-
-impl InputStream for Stdin {
-    fn read(&mut self, size: usize) -> StreamResult<bytes::Bytes> {
-        let mut io = self.0.io();
-        let mut bytes = vec![0; size.min(super::shared::WATERMARK)];
-        let taken = io.take(&mut bytes);
-        if taken == 0 && size > 0 && io.ended() {
-            return Err(StreamError::Closed);
-        }
-        bytes.truncate(taken);
-        Ok(bytes.into())
-    }
-}
-
-impl AsyncRead for Stdin {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if self.0.poll_readable().is_pending() {
-            return Poll::Pending;
-        }
-        let taken = self.0.io().take(to.initialize_unfilled());
-        to.advance(taken);
-        Poll::Ready(Ok(()))
-    }
 }

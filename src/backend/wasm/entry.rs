@@ -1,0 +1,53 @@
+//! From linked code to a guest that can begin: the one place where modules and components are made differently.
+
+use super::state::State;
+use std::pin::Pin;
+use wasmtime::{InstancePre, Store, TypedFunc};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::{Command, CommandPre};
+
+/// A guest's life from its first instruction to its last.
+pub(super) type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+
+/// Code joined with its imports, once for each function.
+#[derive(Clone)]
+pub(super) enum Pre {
+    Module(InstancePre<State>),
+    Component(Box<CommandPre<State>>),
+}
+
+/// Where an instance begins.
+pub(super) enum Entry {
+    /// A module's `_start`.
+    Start(TypedFunc<(), ()>),
+    /// A component's `wasi:cli/run`.
+    Run(Command),
+}
+
+impl Pre {
+    /// Makes an instance in this store.
+    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Entry> {
+        match self {
+            Self::Module(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                store.data_mut().memory = instance.get_memory(&mut *store, "memory");
+                Ok(Entry::Start(instance.get_typed_func(&mut *store, "_start")?))
+            }
+            Self::Component(pre) => Ok(Entry::Run(pre.instantiate_async(store).await?)),
+        }
+    }
+}
+
+impl Entry {
+    /// The guest, which owns its store from now on.
+    pub(super) fn run(self, mut store: Store<State>) -> Run {
+        match self {
+            Self::Start(start) => Box::pin(async move { start.call_async(&mut store, ()).await }),
+            Self::Run(command) => Box::pin(async move {
+                let ran = command.wasi_cli_run().call_run(&mut store).await?;
+                // `err` is all that a command without an exit code can say.
+                ran.map_err(|()| I32Exit(1).into())
+            }),
+        }
+    }
+}
