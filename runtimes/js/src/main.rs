@@ -48,8 +48,12 @@ pub extern "C" fn load() {
         Err(End::Broken(why)) => fail(&why),
     };
     let call = frame.call;
-    let loaded =
-        Sandbox::new().and_then(|mut sandbox| sandbox.initialise(frame).map(|()| LOADED.set(Some(sandbox))));
+    let loaded = Sandbox::new().and_then(|mut sandbox| {
+        let loaded = sandbox.initialise(frame);
+        // Kept in any case, since an interpreter isn't taken apart.
+        LOADED.set(Some(sandbox));
+        loaded
+    });
     if let Err(message) = loaded {
         stream::write(Kind::Error, call, &[], message.as_bytes());
     }

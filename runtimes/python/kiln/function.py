@@ -20,7 +20,7 @@ _decode = json.JSONDecoder().decode
 #: How deep params may be nested: in a component, CPython doesn't know how little of the host's stack is left for more.
 DEPTH = 1000
 
-_BRACKETS_AND_TEXTS = re.compile(r'[][{}]|"[^"\\]*(?:\\.[^"\\]*)*')
+_BRACKETS_AND_TEXTS = re.compile(r'[][{}]|"[^"\\]*(?:\\.[^"\\]*)*"?')
 
 
 class Failed(Exception):
