@@ -57,7 +57,7 @@ pub(super) fn kind(bytes: &[u8]) -> Result<Kind> {
     Ok(if uncommented(inner).starts_with("component") { Kind::Component } else { Kind::Module })
 }
 
-/// Whether these bytes are a binary, of either kind.
+/// Whether they are the binary form.
 #[cfg(feature = "snapshot")]
 pub(super) fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(BINARY)

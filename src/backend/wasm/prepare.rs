@@ -138,10 +138,8 @@ pub(super) fn read_again(core: &Core, function: &Function, digest: &Digest) -> R
     if read.digest != *digest {
         return Err(Error::unavailable("the runtime's module has changed since it was deployed"));
     }
-    if read.kind != Kind::Module || !code::is_binary(&read.bytes) {
-        return Err(Error::unavailable(
-            "the runtime is a component or text, and only a binary module is snapshotted",
-        ));
+    if !code::is_binary(&read.bytes) {
+        return Err(Error::unavailable("the runtime's module is text, and only a binary is snapshotted"));
     }
     Ok(read.bytes)
 }

@@ -183,6 +183,9 @@ impl Program for Compiled {
 
     #[cfg(feature = "snapshot")]
     async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        if let Pre::Component(_) = self.pre {
+            return Err(Error::unavailable("only a core module is snapshotted, and this is a component"));
+        }
         let (base, instrumented) = (self.clone(), Arc::clone(&self.instrumented));
         Ok(Arc::new(super::snapshot::take(super::snapshot::Taking { base, instrumented, spec }).await?))
     }

@@ -115,9 +115,7 @@ impl Taking {
             Some(code) => code,
             None => prepare::anew(core, Kind::Module, &digest, bytes)?,
         };
-        let Code::Module(module) = code else {
-            return Err(Error::internal("an instrumented module has become a component"));
-        };
+        let Code::Module(module) = code else { return Err(Error::internal("a module became a component")) };
         let loads = module.get_export(LOAD).and_then(|export| export.func().cloned());
         if !loads.is_some_and(|load| load.params().len() == 0 && load.results().len() == 0) {
             return Err(Error::unavailable(format!(
