@@ -192,10 +192,10 @@ mod tests {
         let mut function = Function::image("a", "a").format(Format::Openwhisk);
         function.limits.max_logs = 1 << 20;
         let logs = Logs::new(Arc::new(function), 1);
-        logs.serve(InvocationId::new());
+        logs.serve(InvocationId::new(), None);
         logs.write(format!("out\n{SENTINEL}\nno newline{SENTINEL}\r\n").as_bytes());
         assert_eq!((logs.tail(), logs.ends().0), (vec!["out".to_owned(), "no newline".to_owned()], 2));
-        logs.serve(InvocationId::new());
+        logs.serve(InvocationId::new(), None);
         assert_eq!(logs.ends(), (0, 0));
         let plain = self::logs(1 << 20);
         plain.write(format!("{SENTINEL}\n").as_bytes());

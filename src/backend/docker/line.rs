@@ -303,7 +303,7 @@ mod tests {
     use super::*;
     use crate::function::Function;
     use std::time::Duration;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn line() -> (Line, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
@@ -326,6 +326,35 @@ mod tests {
             drop(line);
             soon(flood).await.unwrap();
         }
+    }
+
+    /// What kiln-init would do with one call for a connection.
+    async fn answer(far: &mut UnixStream, said: Said, beside: &[BorrowedFd<'_>]) {
+        let mut asked = [0; 7];
+        far.read_exact(&mut asked).await.unwrap();
+        assert_eq!(wire::read_connect(&mut &asked[..]).unwrap(), Some(8080));
+        send(far, &said.message(), beside).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_with_the_word_of_it_and_only_if_it_is_one() {
+        let (line, mut far) = line();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (pipe, _) = rustix::pipe::pipe().unwrap();
+        let refused = answer(&mut far, Said::Refused(111), &[]);
+        assert_eq!(soon(async { tokio::join!(line.connect(8080), refused).0 }).await.unwrap_err(), Some(111));
+        let connected = [stream.as_fd()];
+        let connected = answer(&mut far, Said::Connected, &connected);
+        let came = soon(async { tokio::join!(line.connect(8080), connected).0 }).await.unwrap();
+        assert_eq!(came.peer_addr().unwrap(), listener.local_addr().unwrap());
+        let odd = [pipe.as_fd()];
+        let odd = answer(&mut far, Said::Connected, &odd);
+        assert_eq!(soon(async { tokio::join!(line.connect(8080), odd).0 }).await.unwrap_err(), None);
+        assert_eq!(line.end_so_far(), None);
+        // Nobody has asked for this one.
+        send(&far, &Said::Connected.message(), &[stream.as_fd()]).unwrap();
+        assert_eq!(soon(line.end()).await, End::Untold);
     }
 
     #[tokio::test]
