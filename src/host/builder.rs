@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -154,6 +154,7 @@ impl HostBuilder {
             state: Mutex::new(State::new(pool, runtimes.kinds())),
             runtimes,
             snapshots: self.snapshots,
+            parameters: AtomicBool::new(false),
             closed: Notify::new(),
             stop,
             stopping,

@@ -11,6 +11,7 @@ use crate::function::{BackendKind, Function};
 use crate::pool::{FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A revision that is about to be known.
 pub(super) struct New {
@@ -49,6 +50,9 @@ impl New {
         let old = shared.registry.load().get(&function.namespace, &function.name).cloned();
         let revised = Arc::new(Revised { function, revision, backend, program, memory, id, kind, load });
         state.know(revised.clone());
+        if revised.takes_parameters() {
+            shared.parameters.store(true, Ordering::Relaxed);
+        }
         shared.registry.rcu(|registry| registry.with(revised.clone()));
         state.replace(now, Some((&revised, prewarm)), old.as_deref());
         revised

@@ -46,7 +46,7 @@ use registry::{Load, Registry};
 use runtimes::Runtimes;
 use state::State;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -94,6 +94,8 @@ struct Shared {
     backends: Vec<Arc<dyn Backend>>,
     runtimes: Runtimes,
     snapshots: bool,
+    /// Whether there ever was a function that takes parameters.
+    parameters: AtomicBool,
     registry: ArcSwap<Registry>,
     /// One deployment at a time: the registry and the pool change together.
     deploying: tokio::sync::Mutex<()>,
@@ -206,14 +208,17 @@ impl Host {
         self.shared.registry.load().get(namespace, name).is_some()
     }
 
-    /// Whether a function is deployed from source: its requests' bodies are its parameters, one JSON object.
-    pub fn is_source(&self, namespace: &str, name: &str) -> bool {
-        // Where there are no runtimes, that costs nothing.
-        !self.runtimes().is_empty()
-            && matches!(
-                self.shared.registry.load().get(namespace, name).map(|revised| &revised.load),
-                Some(registry::Load::Source(_))
-            )
+    /// Whether what a function is given are parameters, one JSON object: one from source, or one that keeps OpenWhisk's
+    /// contract for images.
+    pub fn takes_parameters(&self, namespace: &str, name: &str) -> bool {
+        // Where no such function was ever deployed, that costs nothing.
+        self.shared.parameters.load(Ordering::Relaxed)
+            && self
+                .shared
+                .registry
+                .load()
+                .get(namespace, name)
+                .is_some_and(|revised| revised.takes_parameters())
     }
 
     /// The runtimes that source functions may name.

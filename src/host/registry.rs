@@ -43,6 +43,11 @@ impl Load {
 }
 
 impl Revised {
+    /// Whether what it is given are parameters, one JSON object.
+    pub(super) fn takes_parameters(&self) -> bool {
+        matches!(self.load, Load::Source(_) | Load::Snapshot)
+    }
+
     /// What each of its sandboxes is told of itself as it is started.
     pub(super) fn env(&self) -> Vec<(String, String)> {
         vec![

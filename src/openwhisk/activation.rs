@@ -44,6 +44,10 @@ pub(super) struct About {
     pub(super) version: Version,
     pub(super) kind: String,
     pub(super) limits: Limits,
+    /// Whether its log is what it writes on stderr; a language's prints, and those of an image that is spoken to as OpenWhisk
+    /// does, are its stdout.
+    #[serde(default)]
+    pub(super) stderr: bool,
 }
 
 impl About {
@@ -55,6 +59,7 @@ impl About {
             version: action.version,
             kind: action.exec.kind.clone(),
             limits: action.limits,
+            stderr: super::deploy::logs_stderr(action),
         }
     }
 }

@@ -66,19 +66,22 @@ pub(super) fn function(action: &Action, code: Option<Bytes>, ranges: &Ranges) ->
     Ok(function)
 }
 
-/// How a module or an image is spoken to: as its annotation says; else an image as OpenWhisk speaks to one where that is
-/// offered, and all else as one process for each request, with the parameters on stdin and the result on stdout.
+/// How a module or an image is spoken to: as its annotation says; else an image as OpenWhisk speaks to one, and a module as
+/// one process for each request, with the parameters on stdin and the result on stdout.
 fn format(action: &Action) -> Result<Format> {
-    let named = |name: &str| Format::ALL.into_iter().find(|format| format.as_str() == name);
     let Some(given) = action.annotations.get(FORMAT) else {
-        let own = (action.exec.kind == BLACKBOX).then(|| named("openwhisk")).flatten();
-        return Ok(own.unwrap_or_default());
+        return Ok(if action.exec.kind == BLACKBOX { Format::Openwhisk } else { Format::Default });
     };
-    let known = given.as_str().and_then(named);
+    let known = Format::ALL.into_iter().find(|format| Some(format.as_str()) == given.as_str());
     known.ok_or_else(|| {
         let all: Vec<_> = Format::ALL.iter().map(|format| format!("'{format}'")).collect();
         Refusal::bad(format!("The annotation 'format' is {given}: give one of {}.", all.join(", ")))
     })
+}
+
+/// Whether an action's log is what it writes on stderr, since its stdout is its replies.
+pub(super) fn logs_stderr(action: &Action) -> bool {
+    action.exec.runtime.is_none() && format(action) != Ok(Format::Openwhisk)
 }
 
 /// Why the host doesn't take it, to be told to whoever declared it.
@@ -146,6 +149,8 @@ mod tests {
         let wrong =
             of(json!({"kind": "wasm"}), json!([{"key": "format", "value": 1}]), Some("x")).unwrap_err();
         assert!(wrong.text.contains("'default', 'http', 'json', 'frame'"), "{}", wrong.text);
+        let image = of(json!({"kind": "blackbox", "image": "echo:1"}), json!([]), None).unwrap();
+        assert_eq!(image.format, Format::Openwhisk);
         assert_eq!(
             of(json!({"kind": "blackbox", "image": "x"}), json!([]), Some("x")).unwrap_err().status,
             400

@@ -1,7 +1,6 @@
 //! One run of an action: parameters in, a record out.
 
 use super::activation::{About, Activation, Ran, log_line, milliseconds};
-use super::kinds::{BLACKBOX, WASM};
 use super::limits::Ranges;
 use super::response::Response;
 use crate::error::Result;
@@ -33,8 +32,7 @@ pub(super) struct Ended {
     pub(super) ended: SystemTime,
     /// Where its log's lines are, and may still come.
     lines: Arc<Lines>,
-    /// As which stream they are shown: a language's prints are, as with OpenWhisk, its stdout; Kiln's functions have only
-    /// stderr to write on.
+    /// As which stream they are shown.
     stream: &'static str,
 }
 
@@ -54,10 +52,7 @@ impl Run {
         let answered = host.stream(&action.namespace, &action.function(), request, body, usize::MAX).await;
         let Streamed { id, start, backend, timings, phases, result, .. } = answered;
         let outcome = Outcome { id, start, backend, timings, phases, result };
-        let stream = match self.about.kind.as_str() {
-            WASM | BLACKBOX => "stderr",
-            _ => "stdout",
-        };
+        let stream = if self.about.stderr { "stderr" } else { "stdout" };
         Ended { outcome, began, ended: SystemTime::now(), lines, stream }
     }
 }

@@ -49,7 +49,7 @@ where
     };
     let path = path_after(asked.uri, callee.name);
     #[cfg(feature = "openwhisk")]
-    if host.is_source(callee.namespace, callee.function) {
+    if host.takes_parameters(callee.namespace, callee.function) {
         return super::source::answer(host, callee, asked, request.id, &path, body).await;
     }
     let inward = headers::inward(&asked.headers);

@@ -82,7 +82,8 @@ pub async fn with(store: Store, ranges: Ranges, memory: u64) -> Api {
     let lines = Runtime::new("lines").kind("lines:default").kind("lines:1");
     let lines = lines.wasm(Module::Bytes("runtime".into()));
     let host = Host::builder().memory(memory).backend(backend).backend(docker).runtime(lines);
-    let host = host.max_wait(Duration::from_secs(2)).build().unwrap();
+    // What its loading logs, and how long that takes, is for each cold start to tell.
+    let host = host.snapshots(false).max_wait(Duration::from_secs(2)).build().unwrap();
     let namespace = |name: &str, key: &str| Namespace { name: name.into(), key: key.into() };
     let config =
         OpenWhiskConfig { namespaces: vec![namespace("guest", GUEST), namespace("other", OTHER)], ranges };
