@@ -305,19 +305,28 @@ async fn what_somebody_else_has_ended_is_not_handed_out() {
     assert_eq!((feed.backlog().works, feed.backlog().running), (1, 1));
 }
 
-#[tokio::test]
-async fn a_taker_that_goes_away_takes_nothing() {
-    let bed = Bed::new().await;
-    let feed = StoreFeed::open(bed.store.clone(), &bed.config).await.unwrap();
-    feed.accept(work("echo", "/")).await.unwrap();
-    {
-        let take = feed.take(1);
-        let mut take = std::pin::pin!(take);
-        assert!(once(take.as_mut()).await.is_none(), "it has to read from the store first");
-        assert_eq!(feed.backlog().running, 1);
-    }
-    assert_eq!(feed.backlog().running, 0);
-    assert_eq!(feed.take(1).await.unwrap().len(), 1);
+#[test]
+fn a_taker_that_goes_away_takes_nothing() {
+    // The store is read on a thread for blocking work: with one, which is kept busy, no read is over before it is left.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let bed = Bed::new().await;
+        let feed = StoreFeed::open(bed.store.clone(), &bed.config).await.unwrap();
+        feed.accept(work("echo", "/")).await.unwrap();
+        let (free, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || drop(held.recv()));
+        {
+            let take = feed.take(1);
+            let mut take = std::pin::pin!(take);
+            assert!(once(take.as_mut()).await.is_none(), "it has to read from the store first");
+            assert_eq!(feed.backlog().running, 1);
+        }
+        assert_eq!(feed.backlog().running, 0);
+        drop(free);
+        busy.await.unwrap();
+        assert_eq!(feed.take(1).await.unwrap().len(), 1);
+    });
 }
 
 /// One poll.

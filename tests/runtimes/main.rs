@@ -12,8 +12,12 @@
     unreachable_pub
 )]
 
+#[cfg(feature = "docker")]
+#[path = "../common/docker.rs"]
+mod docker;
 mod many;
 #[cfg(feature = "snapshot")]
 mod snapshot;
 mod stem;
 mod support;
+mod table;
