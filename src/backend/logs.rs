@@ -68,6 +68,11 @@ impl Logs {
             state.ends = 0;
             return;
         }
+        // What the one before left unfinished is no beginning of this one's; whoever keeps its lines has it.
+        state.lines = None;
+        if !state.partial.is_empty() {
+            self.line(&mut state);
+        }
         if state.serving.is_none()
             && let Some(lines) = lines
         {
@@ -99,6 +104,9 @@ impl Logs {
             self.line(&mut state);
             state.partial.extend_from_slice(format!("(stderr beyond {limit} bytes is dropped)").as_bytes());
             self.line(&mut state);
+        }
+        if let Some(lines) = &state.lines {
+            lines.begin(&state.partial);
         }
     }
 
@@ -222,12 +230,16 @@ mod tests {
         logs.serve(InvocationId::new(), Some(&first));
         logs.write(b"one\n");
         logs.serve(InvocationId::new(), Some(&second));
-        logs.write(b"two\n");
+        logs.write(b"two\nunfini");
+        logs.write(b"shed");
+        let unfinished: Vec<_> = second.finish().into_iter().map(|line| line.text).collect();
+        assert_eq!(unfinished, ["two", "unfinished"]);
         logs.serve(InvocationId::new(), None);
         logs.write(b"three\n");
+        assert_eq!(logs.tail(), ["three"]);
         assert_eq!(
             (texts(&first), texts(&second)),
-            (vec!["starts".into(), "one".into()], vec!["two".into()])
+            (vec!["starts".into(), "one".into()], Vec::<String>::new())
         );
     }
 }

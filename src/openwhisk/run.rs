@@ -72,21 +72,25 @@ impl Ended {
             ended: self.ended,
             outcome: Some(outcome),
             response,
-            logs: self.logs(),
+            logs: self.logs(!self.is_late()),
         })
     }
 
     /// Waits for what of its log may still come.
     pub(super) async fn late_logs(&self) -> Vec<String> {
-        if self.outcome.backend == Some(BackendKind::Docker) {
+        if self.is_late() {
             tokio::time::sleep(LATE_LINES).await;
         }
-        self.logs()
+        self.logs(true)
     }
 
-    /// The lines that have come since they were taken before.
-    fn logs(&self) -> Vec<String> {
-        let lines = self.lines.take().into_iter();
+    fn is_late(&self) -> bool {
+        self.outcome.backend == Some(BackendKind::Docker)
+    }
+
+    /// The lines that have come since they were taken before; where that is all, an unfinished one with them.
+    fn logs(&self, all: bool) -> Vec<String> {
+        let lines = if all { self.lines.finish() } else { self.lines.take() }.into_iter();
         lines.map(|Line { at, text }| log_line(at, self.stream, &text)).collect()
     }
 }
