@@ -76,17 +76,30 @@ impl Kiln {
         }
     }
 
-    /// The containers that are its own, where it keeps no networks.
+    /// The containers that are its own, where it keeps no networks. One answers before the engine says that it runs.
     pub(super) async fn containers(&self, client: &Docker) -> Result<Vec<String>> {
-        let labels = vec![format!("kiln.owner={}", self.id)];
-        let options =
-            ListContainersOptionsBuilder::default().filters(&HashMap::from([("label", labels)])).build();
-        Ok(client.list_containers(Some(options)).await?.into_iter().filter_map(|each| each.id).collect())
+        let until = Instant::now() + HANG;
+        loop {
+            let all = self.labelled(client, Vec::new()).await?;
+            if let Some(ids) = all.filter(|ids| !ids.is_empty()) {
+                return Ok(ids);
+            }
+            if Instant::now() > until {
+                return Err("the engine doesn't say that the container runs".into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The containers that hold a network namespace; `None` unless there are some and all run.
     async fn holders(&self, client: &Docker) -> Result<Option<Vec<String>>> {
-        let labels = vec![format!("kiln.owner={}", self.id), "kiln.holds=network".to_owned()];
+        let all = self.labelled(client, vec!["kiln.holds=network".to_owned()]).await?;
+        Ok(all.filter(|ids| !ids.is_empty()))
+    }
+
+    /// Its containers that have these labels, too; `None` unless all of them run.
+    async fn labelled(&self, client: &Docker, mut labels: Vec<String>) -> Result<Option<Vec<String>>> {
+        labels.push(format!("kiln.owner={}", self.id));
         let options = ListContainersOptionsBuilder::default()
             .all(true)
             .filters(&HashMap::from([("label", labels)]))
@@ -95,7 +108,7 @@ impl Kiln {
         let run = all.iter().all(|each| each.state == Some(ContainerSummaryStateEnum::RUNNING));
         let mut ids: Vec<_> = all.into_iter().filter_map(|each| each.id).collect();
         ids.sort();
-        Ok((run && !ids.is_empty()).then_some(ids))
+        Ok(run.then_some(ids))
     }
 }
 
