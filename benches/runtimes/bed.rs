@@ -50,7 +50,7 @@ impl Bed {
             if Instant::now() > until {
                 return Err(format!("no snapshot of {name} is taken").into());
             }
-            self.tokio.block_on(tokio::time::sleep(Duration::from_millis(5)));
+            self.tokio.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
         }
         Ok(())
     }
