@@ -31,18 +31,29 @@ pub(super) async fn prepare(core: Arc<Core>, function: Arc<Function>) -> Result<
         Some(Source::Bytes(_)) => "the module".into(),
         None => return Err(Error::invalid("the function has no module: give it `wasm`")),
     };
-    let ready =
-        if core.cache.is_some() && is_small(&function) { from_cache(&core, &function) } else { Ok(None) };
-    let prepared = match ready {
-        Ok(Some(compiled)) => Ok(compiled),
-        Ok(None) => {
-            let task = tokio::task::spawn_blocking(move || compile(core, &function));
-            task.await
-                .unwrap_or_else(|error| Err(Error::internal(format!("compiling the module failed: {error}"))))
-        }
-        Err(error) => Err(error),
-    };
+    let prepared = find_or_compile(core, function).await;
     prepared.map_err(|error| error.context(place))
+}
+
+async fn find_or_compile(core: Arc<Core>, function: Arc<Function>) -> Result<Compiled> {
+    let mut missing = None;
+    if core.cache.is_some() && is_small(&function) {
+        match find(&core, &function)? {
+            Found::Ready(compiled) => return Ok(compiled),
+            Found::Missing(read) => missing = Some(read),
+        }
+    }
+    let task = tokio::task::spawn_blocking(move || {
+        let found = missing.map_or_else(|| find(&core, &function), |read| Ok(Found::Missing(read)));
+        match found? {
+            Found::Ready(compiled) => Ok(compiled),
+            Found::Missing(Read { bytes, kind, digest }) => {
+                let code = anew(&core, kind, &digest, &bytes)?;
+                finish(core, &function, digest, &code)
+            }
+        }
+    });
+    task.await.unwrap_or_else(|error| Err(Error::internal(format!("compiling the module failed: {error}"))))
 }
 
 fn is_small(function: &Function) -> bool {
@@ -55,28 +66,27 @@ fn is_small(function: &Function) -> bool {
     }
 }
 
-/// The function, if its module is in the cache.
-fn from_cache(core: &Arc<Core>, function: &Arc<Function>) -> Result<Option<Compiled>> {
-    let digest = match seen(core, function) {
-        Some(digest) => digest,
-        None => read(core, function)?.digest,
-    };
-    let code = cached(core, &digest);
-    code.map(|code| finish(Arc::clone(core), function, digest, &code)).transpose()
+/// What the cache has of a function.
+enum Found {
+    /// All of it.
+    Ready(Compiled),
+    /// Nothing: what was read is to be compiled.
+    Missing(Read),
 }
 
-fn compile(core: Arc<Core>, function: &Arc<Function>) -> Result<Compiled> {
-    if let Some(digest) = seen(&core, function)
-        && let Some(code) = cached(&core, &digest)
+fn find(core: &Arc<Core>, function: &Arc<Function>) -> Result<Found> {
+    let ready =
+        |digest: Digest, code: &Code| finish(Arc::clone(core), function, digest, code).map(Found::Ready);
+    if let Some(digest) = seen(core, function)
+        && let Some(code) = cached(core, &digest)
     {
-        return finish(core, function, digest, &code);
+        return ready(digest, &code);
     }
-    let Read { bytes, kind, digest } = read(&core, function)?;
-    let code = match cached(&core, &digest) {
-        Some(code) => code,
-        None => anew(&core, kind, &digest, &bytes)?,
-    };
-    finish(core, function, digest, &code)
+    let read = read(core, function)?;
+    match cached(core, &read.digest) {
+        Some(code) => ready(read.digest, &code),
+        None => Ok(Found::Missing(read)),
+    }
 }
 
 /// Checks and links what was compiled.
