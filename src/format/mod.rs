@@ -38,6 +38,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wasi_http;
 
 pub use init::Init;
 
@@ -73,7 +74,7 @@ pub struct Call<'a> {
     /// How much of the body is to come after that.
     pub rest: Rest,
     /// A reply's body of more bytes than this is given in parts; `usize::MAX` where it must be whole. `json` gives none
-    /// in parts.
+    /// in parts, and `wasi-http` whatever the guest has written when it waits.
     pub parts_above: usize,
 }
 
@@ -101,7 +102,9 @@ pub enum Rest {
 /// where the body's length is known. Both write it in front; functions in the wild read no chunks.
 pub const fn can_begin(format: Format, rest: Rest) -> bool {
     match (format, rest) {
-        (_, Rest::Nothing) | (Format::Default, _) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
+        (_, Rest::Nothing)
+        | (Format::Default | Format::WasiHttp, _)
+        | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
         (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json | Format::Openwhisk, _) => false,
     }
 }
@@ -210,6 +213,7 @@ impl Session {
             Format::Json => Box::<json::Json>::default(),
             Format::Frame => Box::<frame::Frame>::default(),
             Format::Openwhisk => Box::<openwhisk::Openwhisk>::default(),
+            Format::WasiHttp => Box::<wasi_http::WasiHttp>::default(),
         };
         Self { format, wire, busy: false, writing: false, poison: None, scratch: BytesMut::new() }
     }
@@ -225,7 +229,9 @@ impl Session {
     pub fn grace(&self) -> Duration {
         match self.format {
             Format::Openwhisk => Duration::from_secs(10),
-            Format::Default | Format::Http | Format::Json | Format::Frame => Duration::from_millis(100),
+            Format::Default | Format::Http | Format::Json | Format::Frame | Format::WasiHttp => {
+                Duration::from_millis(100)
+            }
         }
     }
 

@@ -48,11 +48,15 @@ pub enum Format {
     Frame,
     /// OpenWhisk's container contract: HTTP/1.1 to a server in the sandbox, `/init` once and `/run` for each request.
     Openwhisk,
+    /// A component's export `wasi:http/incoming-handler`, called for each request. It need not be said: the component shows it.
+    #[serde(rename = "wasi-http")]
+    WasiHttp,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk];
+    pub const ALL: [Self; 6] =
+        [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk, Self::WasiHttp];
 
     /// Those that are spoken on stdin and stdout, and so by modules and images alike.
     pub const STDIO: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];
@@ -65,6 +69,7 @@ impl Format {
             Self::Json => "json",
             Self::Frame => "frame",
             Self::Openwhisk => "openwhisk",
+            Self::WasiHttp => "wasi-http",
         }
     }
 
@@ -72,7 +77,7 @@ impl Format {
     pub const fn port(self) -> Option<u16> {
         match self {
             Self::Openwhisk => Some(8080),
-            Self::Default | Self::Http | Self::Json | Self::Frame => None,
+            Self::Default | Self::Http | Self::Json | Self::Frame | Self::WasiHttp => None,
         }
     }
 

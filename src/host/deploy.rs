@@ -99,8 +99,11 @@ impl Host {
             }
             None => {
                 let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
-                let function = Arc::new(function);
+                let mut function = Arc::new(function);
                 let program = shared.backend(backend)?.prepare(function.clone()).await?;
+                if let Some(format) = program.format().filter(|format| *format != function.format) {
+                    function = Arc::new(Function::clone(&function).format(format));
+                }
                 let memory = program.memory();
                 let own = function.format.initialises().then(|| (None, Load::Source(own(&function))));
                 (function, program, backend, memory, own)

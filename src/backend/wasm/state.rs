@@ -4,6 +4,7 @@ use super::environ::Environ;
 use super::limiter::Limiter;
 use super::shared::Shared;
 use crate::backend::Logs;
+use crate::function::Function;
 use std::sync::Arc;
 use wasmtime::Memory;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) limiter: Limiter,
     pub(super) logs: Arc<Logs>,
+    #[cfg(feature = "http-components")]
+    pub(super) http: (wasmtime_wasi_http::WasiHttpCtx, super::http::Hooks),
     /// Standard streams that a module has closed; their numbers are then any other file's.
     closed: u8,
 }
@@ -36,8 +39,20 @@ impl State {
         shared: Arc<Shared>,
         limiter: Limiter,
         logs: Arc<Logs>,
+        function: &Function,
     ) -> Self {
-        Self { wasi, environ, has_dirs: true, memory: None, shared, limiter, logs, closed: 0 }
+        Self {
+            wasi,
+            environ,
+            has_dirs: !function.dirs.is_empty(),
+            memory: None,
+            shared,
+            limiter,
+            #[cfg(feature = "http-components")]
+            http: (Default::default(), super::http::Hooks::new(function, Arc::clone(&logs))),
+            logs,
+            closed: 0,
+        }
     }
 
     /// Whether the number is still that of a standard stream.

@@ -1,4 +1,4 @@
-//! What a component may call: all of WASI 0.2 by wasmtime-wasi, but for its arguments, its environment and the standard
+//! What a component may call: all of WASI 0.2 by wasmtime-wasi and wasmtime-wasi-http, but for its arguments, its environment and the standard
 //! streams. `wasi:sockets` is there because CPython and others ask for it whether they use it or not; it refuses
 //! every address.
 
@@ -36,6 +36,8 @@ fn own(state: &mut State) -> Own<'_> {
 pub(in crate::backend::wasm) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    #[cfg(feature = "http-components")]
+    crate::backend::wasm::http::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     environment::add_to_linker::<State, HasOwn>(&mut linker, own)?;
     stdin::add_to_linker::<State, HasOwn>(&mut linker, own)?;
