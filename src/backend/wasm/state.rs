@@ -4,7 +4,7 @@ use super::environ::Environ;
 use super::limiter::Limiter;
 use super::shared::Shared;
 use crate::backend::Logs;
-use crate::function::Function;
+use crate::function::{Format, Function};
 use std::sync::Arc;
 use wasmtime::Memory;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -19,6 +19,8 @@ pub(super) struct State {
     /// That of preview 1 has all that preview 2 needs.
     pub(super) wasi: WasiP1Ctx,
     pub(super) environ: Environ,
+    /// Whether stdin and stdout are its own; if not they carry what its host calls it with, and its prints are log.
+    pub(super) has_stdio: bool,
     /// Whether there is any directory that it may open.
     pub(super) has_dirs: bool,
     /// A module's, known once instantiated: looking it up by name at each call costs more than the call.
@@ -44,6 +46,7 @@ impl State {
         Self {
             wasi,
             environ,
+            has_stdio: function.format != Format::WasiHttp,
             has_dirs: !function.dirs.is_empty(),
             memory: None,
             shared,
