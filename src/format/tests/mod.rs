@@ -7,6 +7,7 @@ mod init;
 mod json;
 mod openwhisk;
 mod parts;
+mod wasi_http;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
