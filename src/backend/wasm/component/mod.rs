@@ -30,8 +30,8 @@ const PAGE: u64 = 64 << 10;
 
 /// Checks that it is a command or handles requests, and that all it asks for is there. One that does both handles requests.
 pub(super) fn link(linker: &Linker<State>, component: &Component) -> Result<Pre> {
-    let kind = kind(component.engine(), component)?;
     imports::check(component.engine(), component)?;
+    let kind = kind(component.engine(), component)?;
     let unfit = |error| Error::invalid(format!("its imports don't fit: {error:#}"));
     let pre = linker.instantiate_pre(component).map_err(unfit)?;
     let misfit = |name| move |error| Error::invalid(format!("its `{name}` doesn't fit: {error:#}"));
