@@ -35,6 +35,7 @@ mod sandbox;
 mod served;
 mod start;
 mod ways;
+mod peer;
 #[path = "init/wire.rs"]
 mod wire;
 

@@ -29,6 +29,7 @@ pub(super) fn call() -> Call<'static> {
         path: "/?x=1",
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
+        caller: None,
         body: &BODY,
         rest: Rest::Nothing,
         parts_above: usize::MAX,
