@@ -2,7 +2,7 @@
 
 use crate::docker::docker_or_skip;
 use crate::driver::{config, soon};
-use crate::program::{asked, end, failed, get, host, server, text};
+use crate::program::{asked, configured, end, failed, get, host, server, text};
 use kiln::backend::docker::{Docker, Transport};
 use kiln::format::Rest;
 use kiln::function::DEFAULT_NAMESPACE;
@@ -83,12 +83,12 @@ impl BodySource for Endless {
 #[tokio::test]
 async fn a_server_that_answers_before_it_has_read_all_is_heard_and_kept() {
     let Some(engine) = docker_or_skip("served-early").await else { return };
-    let host = host(&engine, server()).await;
+    let host = configured(&engine, server(), |builder| builder.max_body(4 << 30)).await;
     for (path, rest) in [
         ("/early", Rest::Unknown),
         ("/early-kept", Rest::Unknown),
-        ("/early", Rest::Bytes(1 << 23)),
-        ("/early-kept", Rest::Bytes(1 << 23)),
+        ("/early", Rest::Bytes(3 << 30)),
+        ("/early-kept", Rest::Bytes(3 << 30)),
     ] {
         let request = Request { path, ..Request::new() };
         let upload = Upload::new("start", rest, Endless);

@@ -46,6 +46,8 @@ pub(super) struct Served {
     /// Whether it says itself where the log of a request ends.
     marks_log: bool,
     state: State,
+    /// Whether it reads no more on this connection.
+    deaf: bool,
     queue: Queue,
     buffer: BytesMut,
     expected: usize,
@@ -90,7 +92,7 @@ impl Served {
             }
         };
         let (queue, buffer) = (Queue::default(), BytesMut::new());
-        Ok(Self { line, logs, listener, marks_log, state, queue, buffer, expected: 0, resting: None })
+        Ok(Self { line, logs, listener, marks_log, state, deaf: false, queue, buffer, expected: 0, resting: None })
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -131,8 +133,11 @@ impl Served {
             }
             match peer.poll_write(cx, &pieces) {
                 Poll::Ready(Ok(written @ 1..)) => self.queue.advance(written),
-                // Nobody reads it: what has come of an answer, or the end, tells why.
-                Poll::Ready(_) => self.queue.clear(),
+                // What has come of an answer, or the end, tells why.
+                Poll::Ready(_) => {
+                    self.deaf = true;
+                    self.queue.clear();
+                }
                 Poll::Pending => return,
             }
         }
@@ -178,8 +183,9 @@ impl Stdio for Served {
     /// A server isn't told that there is no more.
     fn close(&mut self) {}
 
+    /// Nothing more is to be taken from a caller for a server that reads no more.
     fn queued(&self) -> usize {
-        self.queue.bytes()
+        if self.deaf { usize::MAX } else { self.queue.bytes() }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
@@ -229,6 +235,7 @@ impl Stdio for Served {
         if !matches!(self.state, State::Refused) {
             self.state = State::Closed;
         }
+        self.deaf = false;
         self.queue.clear();
         self.buffer.clear();
     }
@@ -241,6 +248,7 @@ impl Stdio for Served {
             Idle::Nothing => None,
             // Closed between two requests: the next one has a connection of its own.
             Idle::Ended => {
+                self.deaf = false;
                 self.state = State::Closed;
                 None
             }
