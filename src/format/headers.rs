@@ -61,9 +61,9 @@ pub(super) fn proxied<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str
 pub(super) fn called<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     const OURS: [&str; 4] = ["host", "content-length", "fn-call-id", "fn-deadline"];
     let named = named(headers);
-    headers.iter().filter(move |(name, _)| {
-        passes(name, named.as_deref()) && !OURS.iter().any(|ours| alike(name, ours))
-    })
+    headers
+        .iter()
+        .filter(move |(name, _)| passes(name, named.as_deref()) && !OURS.iter().any(|ours| alike(name, ours)))
 }
 
 /// The caller's content type, if it reaches the function.

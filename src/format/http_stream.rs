@@ -41,10 +41,7 @@ impl Wire for HttpStream {
         self.triggered = !call.url.is_empty();
         put(scratch, format_args!("POST /call HTTP/1.1\r\nHost: localhost\r\n"));
         self.sending = Sending::begin(&Call { method: "POST", ..*call }, scratch);
-        put(
-            scratch,
-            format_args!("Fn-Call-Id: {}\r\nFn-Deadline: {}\r\n", call.id, rfc3339(call.deadline)),
-        );
+        put(scratch, format_args!("Fn-Call-Id: {}\r\nFn-Deadline: {}\r\n", call.id, rfc3339(call.deadline)));
         if self.triggered {
             put(
                 scratch,
@@ -120,7 +117,9 @@ impl HttpStream {
             502 => (Err(Error::failed(format!("function failed{told}"))), false),
             504 => (Err(Error::new(ErrorKind::TimedOut, format!("the function's time was up{told}"))), false),
             status => (
-                Err(Error::failed(format!("invalid function response: its FDK answered with status {status}{told}"))),
+                Err(Error::failed(format!(
+                    "invalid function response: its FDK answered with status {status}{told}"
+                ))),
                 true,
             ),
         };
@@ -154,9 +153,13 @@ impl HttpStream {
 fn status(text: &str) -> Result<u16> {
     match text.trim().parse::<i64>() {
         Err(_) | Ok(..=0) => Ok(200),
-        Ok(status) => u16::try_from(status).ok().filter(|status| (200..=999).contains(status)).ok_or_else(|| {
-            Error::failed(format!("the function answered with Fn-Http-Status {status}: give one from 200 to 999"))
-        }),
+        Ok(status) => {
+            u16::try_from(status).ok().filter(|status| (200..=999).contains(status)).ok_or_else(|| {
+                Error::failed(format!(
+                    "the function answered with Fn-Http-Status {status}: give one from 200 to 999"
+                ))
+            })
+        }
     }
 }
 

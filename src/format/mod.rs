@@ -237,7 +237,15 @@ impl Session {
             Format::Server => Box::<server::Server>::default(),
             Format::HttpStream => Box::<http_stream::HttpStream>::default(),
         };
-        Self { format, wire, busy: false, writing: false, poison: None, spent: false, scratch: BytesMut::new() }
+        Self {
+            format,
+            wire,
+            busy: false,
+            writing: false,
+            poison: None,
+            spent: false,
+            scratch: BytesMut::new(),
+        }
     }
 
     /// The session of a new sandbox of a runtime that has loaded its function already.

@@ -107,9 +107,7 @@ impl Reader {
                 self.body.push(piece.split_to(count), if in_parts { 0 } else { *length });
                 *length - self.have()
             }
-            Framing::Chunked(chunked) => {
-                chunked.read(&mut piece, &mut self.body)?.unwrap_or_default()
-            }
+            Framing::Chunked(chunked) => chunked.read(&mut piece, &mut self.body)?.unwrap_or_default(),
             Framing::Close => {
                 let have = (self.have() + piece.len()) as u64;
                 if have > self.awaited.limit {
@@ -163,8 +161,11 @@ impl Reader {
         if !self.begun || (begun && held == 0) {
             self.reply = Some((reply, framing));
             // Of a chunk that is long enough to make it begin, or that comes after that, no more is waited for than it takes.
-            let enough =
-                if begun { 1 } else { self.awaited.parts_above.saturating_sub(self.have()).saturating_add(1) };
+            let enough = if begun {
+                1
+            } else {
+                self.awaited.parts_above.saturating_sub(self.have()).saturating_add(1)
+            };
             return Progress::More(missing.min(enough));
         }
         self.passed += held;

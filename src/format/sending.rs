@@ -45,7 +45,8 @@ impl Sending {
 
     /// Writes more of it. Never called with nothing, which would be the last chunk.
     pub(super) fn part(&mut self, body: Bytes) -> Encoded {
-        let head = match std::mem::replace(self, if *self == Self::Plain { Self::Plain } else { Self::More }) {
+        let head = match std::mem::replace(self, if *self == Self::Plain { Self::Plain } else { Self::More })
+        {
             Self::Plain => Bytes::new(),
             Self::Chunks => format!("{:x}\r\n", body.len()).into(),
             Self::More => format!("\r\n{:x}\r\n", body.len()).into(),

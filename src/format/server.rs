@@ -32,7 +32,9 @@ impl Default for Server {
 impl Wire for Server {
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
         if call.method == "CONNECT" {
-            return Err(Error::invalid("the method CONNECT asks for a tunnel, and functions get requests only"));
+            return Err(Error::invalid(
+                "the method CONNECT asks for a tunnel, and functions get requests only",
+            ));
         }
         scratch.reserve(512);
         let path = if call.path.is_empty() { "/" } else { call.path };
@@ -42,11 +44,7 @@ impl Wire for Server {
         forwarded(call, host, scratch);
         put(
             scratch,
-            format_args!(
-                "Kiln-Invocation-Id: {}\r\nKiln-Deadline: {}\r\n",
-                call.id,
-                rfc3339(call.deadline)
-            ),
+            format_args!("Kiln-Invocation-Id: {}\r\nKiln-Deadline: {}\r\n", call.id, rfc3339(call.deadline)),
         );
         for (name, value) in headers::proxied(call.headers) {
             put(scratch, format_args!("{name}: {value}\r\n"));

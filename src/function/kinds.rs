@@ -75,15 +75,8 @@ impl fmt::Display for Target {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Default,
-        Self::Http,
-        Self::Json,
-        Self::Frame,
-        Self::Openwhisk,
-        Self::Server,
-        Self::HttpStream,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk, Self::Server, Self::HttpStream];
 
     /// Those that are spoken on stdin and stdout, and so by modules and images alike.
     pub const STDIO: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];

@@ -58,10 +58,9 @@ async fn no_answer_or_half_of_one_fails_the_request_and_keeps_the_server() {
 async fn a_server_that_ends_or_hangs_fails_its_request_and_is_replaced() {
     let Some(engine) = docker_or_skip("served-exit").await else { return };
     let host = host(&engine, server().timeout(Duration::from_secs(2))).await;
-    for (path, kind, words) in [
-        ("/exit", ErrorKind::FunctionFailed, "code 7"),
-        ("/hang", ErrorKind::TimedOut, "time limit"),
-    ] {
+    for (path, kind, words) in
+        [("/exit", ErrorKind::FunctionFailed, "code 7"), ("/hang", ErrorKind::TimedOut, "time limit")]
+    {
         let error = failed(&host, path).await;
         assert_eq!(error.kind(), kind, "{path}: {error}");
         assert!(error.message().contains(words), "{path}: {error}");

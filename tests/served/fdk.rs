@@ -31,7 +31,8 @@ fn function() -> Function {
 /// A request that came over HTTP, or didn't.
 async fn asked(host: &Host, over_http: bool, arguments: &Value) -> Outcome {
     let mut invocation = Invocation::new(arguments.to_string());
-    invocation.headers = vec![("Content-Type".into(), "application/json".into()), ("X-Name".into(), "you".into())];
+    invocation.headers =
+        vec![("Content-Type".into(), "application/json".into()), ("X-Name".into(), "you".into())];
     if over_http {
         invocation.method = "PUT".into();
         invocation.url = "http://app.example/r/app/way?x=1".into();
@@ -60,7 +61,10 @@ async fn an_fdk_is_told_what_fn_tells_it() {
     assert_eq!(start, Some(Start::Cold));
     let told = read(&direct);
     assert_eq!(told["asked"], json!({"a": [1, "\u{e9}"]}));
-    assert_eq!((&told["level"], &told["type"], &told["memory"]), (&json!("high"), &json!("sync"), &json!("128")));
+    assert_eq!(
+        (&told["level"], &told["type"], &told["memory"]),
+        (&json!("high"), &json!("sync"), &json!("128"))
+    );
     assert_eq!((&told["app"], &told["function"]), (&json!(DEFAULT_NAMESPACE), &json!("app")));
     assert_eq!(told["call"].as_str().unwrap().len(), 32);
     assert!(told["deadline"].as_str().unwrap().ends_with('Z'), "{told}");
@@ -119,9 +123,17 @@ async fn what_an_fdk_says_of_its_function_decides_over_its_sandbox() {
 async fn a_listener_that_is_none_is_told() {
     let Some(engine) = docker_or_skip("fdk-listener").await else { return };
     for (script, kind, words) in [
-        ("ln -s /etc/passwd /tmp/iofs/lsnr.sock; sleep 100", ErrorKind::FunctionFailed, "leaves its directory"),
+        (
+            "ln -s /etc/passwd /tmp/iofs/lsnr.sock; sleep 100",
+            ErrorKind::FunctionFailed,
+            "leaves its directory",
+        ),
         ("ln -s ../x /tmp/iofs/lsnr.sock; sleep 100", ErrorKind::FunctionFailed, "leaves its directory"),
-        ("echo > /tmp/iofs/f; ln -s f /tmp/iofs/lsnr.sock; sleep 100", ErrorKind::FunctionFailed, "no socket"),
+        (
+            "echo > /tmp/iofs/f; ln -s f /tmp/iofs/lsnr.sock; sleep 100",
+            ErrorKind::FunctionFailed,
+            "no socket",
+        ),
         ("sleep 100", ErrorKind::TimedOut, "/tmp/iofs/lsnr.sock doesn't listen"),
         ("exit 4", ErrorKind::FunctionFailed, "code 4"),
     ] {

@@ -11,7 +11,8 @@ async fn a_server_gets_what_its_caller_asked_and_its_caller_what_it_answered() {
     let mut invocation = Invocation::new("hello");
     (invocation.method, invocation.path) = ("PUT".into(), "/any/where?x=1&y=%20".into());
     invocation.url = "http://app.example:8443/r/app/any/where?x=1&y=%20".into();
-    let headers = [("X-Mine", "1"), ("x-mine", "2"), ("Connection", "x-hop"), ("X-Hop", "no"), ("Accept", "a/b")];
+    let headers =
+        [("X-Mine", "1"), ("x-mine", "2"), ("Connection", "x-hop"), ("X-Hop", "no"), ("Accept", "a/b")];
     invocation.headers = headers.map(|(name, value)| (name.into(), value.into())).to_vec();
     let id = invocation.id;
     let reply = replied(host.invoke("app", invocation).await);

@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_server_is_told_its_port_unless_it_is_known() {
-        let image = |env: &[&str]| Found { env: env.iter().map(|&entry| entry.into()).collect(), ..Found::default() };
+        let image =
+            |env: &[&str]| Found { env: env.iter().map(|&entry| entry.into()).collect(), ..Found::default() };
         let mut server = Function::image("f", "i").format(Format::Server);
         assert_eq!(environment(&server, &image(&["PORTAL=1"]), &[]), ["PORT=8080"]);
         assert!(environment(&server, &image(&["PORT=80"]), &[]).is_empty());
@@ -270,8 +271,7 @@ mod tests {
             (&[], &[], &[], None),
             (&[""], &[], &[], None),
         ] {
-            let image =
-                Found { entrypoint: words(entrypoint), cmd: words(cmd), ..Found::default() };
+            let image = Found { entrypoint: words(entrypoint), cmd: words(cmd), ..Found::default() };
             let mut function = Function::image("f", "i");
             function.args = words(args);
             assert_eq!(command(&function, &image).ok(), runs.map(words), "{entrypoint:?} {cmd:?} {args:?}");

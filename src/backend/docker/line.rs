@@ -17,8 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::io::Interest;
-use tokio::net::unix::pipe::Receiver;
 use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
 /// Bytes of stderr that are taken at once.
@@ -341,7 +341,10 @@ mod tests {
         let (pipe, _) = rustix::pipe::pipe().unwrap();
         let port = Listener::Port(8080);
         let refused = answer(&mut far, Said::Refused(111), &[]);
-        assert_eq!(soon(async { tokio::join!(line.connect(&port), refused).0 }).await.unwrap_err(), Some(111));
+        assert_eq!(
+            soon(async { tokio::join!(line.connect(&port), refused).0 }).await.unwrap_err(),
+            Some(111)
+        );
         let connected = [stream.as_fd()];
         let connected = answer(&mut far, Said::Connected, &connected);
         match soon(async { tokio::join!(line.connect(&port), connected).0 }).await.unwrap() {

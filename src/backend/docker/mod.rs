@@ -27,6 +27,7 @@ mod image;
 mod line;
 mod names;
 mod network;
+mod peer;
 mod pipes;
 mod program;
 mod queue;
@@ -35,7 +36,6 @@ mod sandbox;
 mod served;
 mod start;
 mod ways;
-mod peer;
 #[path = "init/wire.rs"]
 mod wire;
 

@@ -92,7 +92,18 @@ impl Served {
             }
         };
         let (queue, buffer) = (Queue::default(), BytesMut::new());
-        Ok(Self { line, logs, listener, marks_log, state, deaf: false, queue, buffer, expected: 0, resting: None })
+        Ok(Self {
+            line,
+            logs,
+            listener,
+            marks_log,
+            state,
+            deaf: false,
+            queue,
+            buffer,
+            expected: 0,
+            resting: None,
+        })
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {

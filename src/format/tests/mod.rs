@@ -3,10 +3,12 @@
 mod any;
 mod frame;
 mod http;
+mod http_stream;
 mod init;
 mod json;
 mod openwhisk;
 mod parts;
+mod server;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
