@@ -177,6 +177,7 @@ impl Running {
             path: request.path,
             url: request.url,
             headers: request.headers,
+            caller: request.caller,
             body: &upload.start,
             rest: upload.rest,
             parts_above,

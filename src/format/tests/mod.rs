@@ -3,10 +3,12 @@
 mod any;
 mod frame;
 mod http;
+mod http_stream;
 mod init;
 mod json;
 mod openwhisk;
 mod parts;
+mod server;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
@@ -30,6 +32,7 @@ pub(super) fn call() -> Call<'static> {
         path: "/?x=1",
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
+        caller: None,
         body: &BODY,
         rest: Rest::Nothing,
         parts_above: usize::MAX,
