@@ -5,7 +5,7 @@
 //! action gave. One that has the key `error` is a reply, too: what that means is its caller's matter. Everything else is
 //! the function's failure, in OpenWhisk's own words, and costs the sandbox as it does there.
 
-use super::http::Http;
+use super::response::{Awaited, Reader};
 use super::text::{excerpt, put};
 use super::{Broken, Call, Encoded, Init, Progress, Wire};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ const RESULT: usize = 1 << 20;
 const SHOWN: usize = 1 << 10;
 /// The longest answer that is read, in bytes: of a longer one nothing is told.
 const LONGEST: u64 = 16 << 20;
+/// Any answer is read whole.
+const ANSWER: Awaited = Awaited { limit: LONGEST, parts_above: usize::MAX, to_head: false };
 /// Kiln's functions have revisions instead.
 const VERSION: &str = "0.0.1";
 
@@ -31,8 +33,7 @@ const NO_RUN: &str = "The action did not produce a valid response and exited une
 /// The reader's side.
 #[derive(Debug, Default)]
 pub(super) struct Openwhisk {
-    http: Http,
-    namespace: String,
+    http: Reader,
     /// Whether the answer that is awaited is to `/init`.
     begins: bool,
     /// The longest result that is taken, in bytes.
@@ -75,9 +76,8 @@ impl Wire for Openwhisk {
         env.insert("__OW_ACTION_VERSION", VERSION);
         let value = InitValue { name: &init.name, main: &init.main, code, binary: false, env };
         let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
-        self.namespace.clone_from(&init.namespace);
         self.begins = true;
-        self.http.awaits(LONGEST);
+        self.http.awaits(ANSWER);
         Ok(request)
     }
 
@@ -91,8 +91,8 @@ impl Wire for Openwhisk {
         }
         let deadline = call.deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
         let about = json(&RunBody {
-            namespace: &self.namespace,
-            action_name: action(&self.namespace, call.function),
+            namespace: call.namespace,
+            action_name: action(call.namespace, call.function),
             action_version: VERSION,
             activation_id: call.id.to_string(),
             transaction_id: call.id.to_string(),
@@ -104,12 +104,12 @@ impl Wire for Openwhisk {
         let request = post("/run", body, scratch);
         self.begins = false;
         self.most = RESULT.min(usize::try_from(call.max_reply).unwrap_or(usize::MAX));
-        self.http.awaits(LONGEST);
+        self.http.awaits(ANSWER);
         Ok(request)
     }
 
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
-        self.http.idle(bytes)
+        self.http.idle(&bytes)
     }
 
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {

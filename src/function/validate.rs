@@ -23,7 +23,7 @@ impl Function {
             }
             Some(_) => {}
         }
-        if self.format.port().is_some() && self.backend() == Some(BackendKind::Wasm) {
+        if self.format.is_served() && self.backend() == Some(BackendKind::Wasm) {
             return Err(Error::invalid(format!(
                 "format `{}` is spoken to a server, which modules have none of: give `image`, or another format",
                 self.format
@@ -39,6 +39,7 @@ impl Function {
                 "`outbound` is for components that import `wasi:http/outgoing-handler`: take it out, or give `wasm`",
             ));
         }
+        self.validate_server()?;
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [
@@ -61,7 +62,7 @@ impl Function {
                 )));
             }
         }
-        if limits.concurrency > 1 {
+        if limits.concurrency > 1 && !self.format.shares() {
             return Err(Error::invalid(format!(
                 "`concurrency` is {}, but format `{}` carries one request at a time: give 1 and raise `max_sandboxes`",
                 limits.concurrency, self.format
@@ -87,6 +88,29 @@ impl Function {
             )));
         }
         Ok(())
+    }
+
+    /// What only a server can be told.
+    fn validate_server(&self) -> Result<()> {
+        for (key, given) in [("port", self.port.is_some()), ("ready_path", self.ready_path.is_some())] {
+            if given && self.format != Format::Server {
+                return Err(Error::invalid(format!(
+                    "`{key}` goes with format `server` only, and this is `{}`: leave it out",
+                    self.format
+                )));
+            }
+        }
+        if self.port == Some(0) {
+            return Err(Error::invalid("`port` is 0, where nothing listens: give 1 to 65535"));
+        }
+        match &self.ready_path {
+            Some(path) if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic()) => {
+                Err(Error::invalid(format!(
+                    "`ready_path` is {path:?}: give a path that begins with `/`, percent-encoded, as \"/healthz\""
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
@@ -180,6 +204,40 @@ mod tests {
         assert!(both.validate().is_ok());
         both.code.image = None;
         assert!(both.validate().is_err());
+    }
+
+    #[test]
+    fn what_a_server_is_told_is_told_to_no_other() {
+        let server = || Function::image("app", "app:1").format(Format::Server);
+        server().validate().unwrap();
+        let refused = |mut function: Function, change: fn(&mut Function)| {
+            change(&mut function);
+            function.validate().unwrap_err().message().to_owned()
+        };
+        for message in [
+            refused(server(), |it| it.port = Some(0)),
+            refused(server().format(Format::Openwhisk), |it| it.port = Some(80)),
+        ] {
+            assert!(message.starts_with("`port`"), "{message}");
+        }
+        for path in ["healthz", "", "/a b", "/a\r\nX: y", "/caf\u{e9}"] {
+            let mut function = server();
+            function.ready_path = Some(path.into());
+            assert!(function.validate().unwrap_err().message().starts_with("`ready_path`"), "{path:?}");
+        }
+        let message = refused(echo(), |it| it.format = Format::Server);
+        assert!(message.contains("give `image`"), "{message}");
+    }
+
+    #[test]
+    fn a_formats_own_start_timeout_gives_way_to_one_that_was_given() {
+        let function = || Function::image("f", "f:1");
+        assert_eq!(function().format(Format::HttpStream).limits.start_timeout.as_secs(), 5);
+        let back = function().format(Format::HttpStream).format(Format::Server);
+        assert_eq!(back.limits.start_timeout.as_secs(), 60);
+        let mut given = function();
+        given.limits.start_timeout = std::time::Duration::from_secs(7);
+        assert_eq!(given.format(Format::HttpStream).limits.start_timeout.as_secs(), 7);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::backend::Program;
 use crate::format::Init;
-use crate::function::{BackendKind, Function, MIB};
+use crate::function::{BackendKind, FN_SOCKET, Format, Function, MIB};
 use crate::pool::{FunctionId, Kind};
 use crate::revision::Revision;
 use std::collections::BTreeMap;
@@ -50,10 +50,19 @@ impl Revised {
 
     /// What each of its sandboxes is told of itself as it is started.
     pub(super) fn env(&self) -> Vec<(String, String)> {
-        vec![
-            ("FN_FORMAT".into(), self.function.format.as_str().into()),
+        let function = &self.function;
+        let mut env = vec![
+            ("FN_FORMAT".into(), function.format.as_str().into()),
             ("FN_MEMORY".into(), (self.memory / MIB).to_string()),
-        ]
+        ];
+        if function.format == Format::HttpStream {
+            // What an FDK is told of Fn's own ids: the nearest that there is here.
+            env.push(("FN_LISTENER".into(), format!("unix:{FN_SOCKET}")));
+            env.push(("FN_TYPE".into(), "sync".into()));
+            env.push(("FN_FN_ID".into(), function.name.clone()));
+            env.push(("FN_APP_ID".into(), function.namespace.clone()));
+        }
+        env
     }
 
     /// The prewarmed sandboxes that serve it, by the pool's names.

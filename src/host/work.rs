@@ -2,8 +2,9 @@
 
 use super::Shared;
 use super::promise::Promise;
+use super::ready::ready;
 use super::registry::{Load, Revised};
-use super::sandbox::Life;
+use super::sandbox::{Life, Sharing};
 use super::state::{State, Work};
 use crate::backend::{Logs, StartSpec, Started};
 use crate::error::Error;
@@ -92,7 +93,10 @@ impl Shared {
             logs: logs.clone(),
         };
         let promise = Promise::new(&self, move |state, now| state.pool.start_failed(now, sandbox));
-        let started = revised.program.start(spec).await;
+        let started = match revised.program.start(spec).await {
+            Ok(started) => ready(started, &revised).await,
+            Err(error) => Err(error),
+        };
         promise.kept();
         match started {
             Ok(Started { sandbox: started, phases }) => {
@@ -114,6 +118,7 @@ impl Shared {
                     used: false,
                     blank,
                     paused: false,
+                    sharing: Sharing::Alone,
                 });
                 let held = life.held();
                 // A backend may find out with a start that it can't start one-shot functions ahead: what is kept ready

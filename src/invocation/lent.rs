@@ -3,6 +3,7 @@
 use super::{Invocation, InvocationId, Lines};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Request<'a> {
     pub url: Address<'a>,
     /// The caller's headers, in order, without hop-by-hop ones.
     pub headers: Headers<'a>,
+    /// The caller's address, where it has one.
+    pub caller: Option<IpAddr>,
     /// Give up after this long in all, as [`Invocation::patience`].
     pub patience: Option<Duration>,
     /// Where the lines go that it writes on stderr, beside the log.
@@ -34,6 +37,7 @@ impl Request<'_> {
             path: "/",
             url: Address::default(),
             headers: Headers::default(),
+            caller: None,
             patience: None,
             lines: None,
         }
@@ -54,6 +58,7 @@ impl<'a> From<&'a Invocation> for Request<'a> {
             path: &invocation.path,
             url: Address::Whole(&invocation.url),
             headers: Headers::from(&invocation.headers),
+            caller: None,
             patience: invocation.patience,
             lines: None,
         }

@@ -182,7 +182,7 @@ fn a_value_of_the_wrong_type() {
     for (line, fault) in [
         (
             "format = \"jsn\"",
-            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\", \"openwhisk\" or \"wasi-http\"",
+            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\", \"openwhisk\", \"server\", \"http-stream\" or \"wasi-http\"",
         ),
         ("backend = \"podman\"", "`backend` is \"podman\": give \"wasm\" or \"docker\""),
         ("pull = true", "`pull` is true: give \"never\", \"if-missing\" or \"always\""),

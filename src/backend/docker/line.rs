@@ -3,7 +3,8 @@
 //! Two listen: whoever has the sandbox, and whoever waits beside it for its end ([`Line::over`]). What either hears
 //! both know, and both take stderr, so that a program which writes much of it goes on whether or not a request is under way.
 
-use super::wire::{self, Ended, Said};
+use super::peer::Peer;
+use super::wire::{self, Ended, Listener, Said};
 use crate::backend::Logs;
 use parking_lot::Mutex;
 use rustix::net::{
@@ -16,9 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::io::Interest;
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turns, watch};
 
 /// Bytes of stderr that are taken at once.
 const PIECE: usize = 8 << 10;
@@ -32,6 +33,8 @@ pub(super) struct Line {
     news: watch::Sender<News>,
     logs: Arc<Logs>,
     stderr: OnceLock<Receiver>,
+    /// One connection is asked for at a time.
+    connecting: Turns<()>,
 }
 
 /// What has come and isn't known yet.
@@ -66,7 +69,7 @@ pub(super) enum End {
 impl Line {
     pub(super) fn new(stream: UnixStream, logs: Arc<Logs>) -> Self {
         let (unread, news, stderr) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
-        Self { stream, unread, news, logs, stderr }
+        Self { stream, unread, news, logs, stderr, connecting: Turns::default() }
     }
 
     /// Has the program run with more environment, on these ends of pipes; its stderr comes out of `stderr`.
@@ -85,22 +88,42 @@ impl Line {
 
     /// Asks for a connection to a server in the container: `Err(Some(errno))` if there is none to be had,
     /// `Err(None)` if nothing more will be heard.
-    pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, Option<i32>> {
-        let before = self.news.borrow().answers;
-        self.unread.lock().asked = true;
-        self.say(&wire::connect(port), &[]).await.map_err(|_| None)?;
-        let answered = |news: &News| match (news.answers > before, news.end) {
-            (true, _) => Some(true),
-            (false, Some(_)) => Some(false),
-            (false, None) => None,
+    pub(super) async fn connect(&self, to: &Listener) -> Result<Peer, Option<i32>> {
+        let _turn = self.connecting.lock().await;
+        // Whoever asked before may have gone away without its answer.
+        self.answered().await?;
+        self.ask(&wire::connect(to)).await.map_err(|_| None)?;
+        self.answered().await?;
+        let fd = self.unread.lock().answer.take().ok_or(None)?.map_err(Some)?;
+        Peer::new(fd).map_err(|_| None)
+    }
+
+    /// Sends a question. What is cut off here was either not begun, or is asked and will be answered.
+    async fn ask(&self, message: &[u8]) -> io::Result<()> {
+        loop {
+            self.stream.writable().await?;
+            let mut unread = self.unread.lock();
+            match self.stream.try_io(Interest::WRITABLE, || send(&self.stream, message, &[])) {
+                Ok(count) if count == message.len() => {
+                    (unread.asked, unread.answer) = (true, None);
+                    return Ok(());
+                }
+                // A few bytes to a stream that has room for some: the kernel takes all of them or none.
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until nothing is asked that isn't answered. `Err(None)` if nothing more will be heard.
+    async fn answered(&self) -> Result<(), Option<i32>> {
+        let answered = |news: &News| match (self.unread.lock().asked, news.end) {
+            (false, _) => Some(Ok(())),
+            (true, Some(_)) => Some(Err(None)),
+            (true, None) => None,
         };
-        let answer = if self.until(answered).await { self.unread.lock().answer.take() } else { None };
-        let fd = answer.ok_or(None)?.map_err(Some)?;
-        // What isn't a socket of this kind can't be made one: whoever is at the other end may send anything.
-        let is_stream = rustix::net::sockopt::socket_type(&fd) == Ok(rustix::net::SocketType::STREAM);
-        let stream = std::net::TcpStream::from(fd);
-        let ready = is_stream.then_some(()).and_then(|()| stream.set_nonblocking(true).ok());
-        ready.and_then(|()| TcpStream::from_std(stream).ok()).ok_or(None)
+        self.until(answered).await
     }
 
     /// Sends a message, and descriptors with its first byte.
@@ -332,7 +355,7 @@ mod tests {
     async fn answer(far: &mut UnixStream, said: Said, beside: &[BorrowedFd<'_>]) {
         let mut asked = [0; 7];
         far.read_exact(&mut asked).await.unwrap();
-        assert_eq!(wire::read_connect(&mut &asked[..]).unwrap(), Some(8080));
+        assert_eq!(wire::read_connect(&mut &asked[..]).unwrap(), Some(Listener::Port(8080)));
         send(far, &said.message(), beside).unwrap();
     }
 
@@ -342,15 +365,26 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (pipe, _) = rustix::pipe::pipe().unwrap();
+        let port = Listener::Port(8080);
         let refused = answer(&mut far, Said::Refused(111), &[]);
-        assert_eq!(soon(async { tokio::join!(line.connect(8080), refused).0 }).await.unwrap_err(), Some(111));
+        assert_eq!(
+            soon(async { tokio::join!(line.connect(&port), refused).0 }).await.unwrap_err(),
+            Some(111)
+        );
         let connected = [stream.as_fd()];
         let connected = answer(&mut far, Said::Connected, &connected);
-        let came = soon(async { tokio::join!(line.connect(8080), connected).0 }).await.unwrap();
-        assert_eq!(came.peer_addr().unwrap(), listener.local_addr().unwrap());
+        match soon(async { tokio::join!(line.connect(&port), connected).0 }).await.unwrap() {
+            Peer::Tcp(came) => assert_eq!(came.peer_addr().unwrap(), listener.local_addr().unwrap()),
+            Peer::Unix(_) => panic!("it is TCP"),
+        }
+        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let connected = [near.as_fd()];
+        let connected = answer(&mut far, Said::Connected, &connected);
+        let came = soon(async { tokio::join!(line.connect(&port), connected).0 }).await.unwrap();
+        assert!(matches!(came, Peer::Unix(_)), "{came:?}");
         let odd = [pipe.as_fd()];
         let odd = answer(&mut far, Said::Connected, &odd);
-        assert_eq!(soon(async { tokio::join!(line.connect(8080), odd).0 }).await.unwrap_err(), None);
+        assert_eq!(soon(async { tokio::join!(line.connect(&port), odd).0 }).await.unwrap_err(), None);
         assert_eq!(line.end_so_far(), None);
         // Nobody has asked for this one.
         send(&far, &Said::Connected.message(), &[stream.as_fd()]).unwrap();

@@ -2,16 +2,18 @@
 
 use super::attach::Attach;
 use super::exit;
+use super::lane::Lane;
 use super::line::{End, Line};
 use super::network::Network;
 use super::pipes::{NotRun, Pipes};
 use super::program::Declared;
 use super::reap::Container;
-use super::served::{Served, unserved};
+use super::served::{Served, Unreached, unserved};
 use super::start::{Link, Running, too_slow};
 use super::wire::{Ended, How};
 use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
 use crate::error::{Error, Result};
+use crate::function::Target;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,7 +57,8 @@ impl Contained {
         let began = Instant::now();
         let format = self.declared.function.format;
         let streams = format.is_streaming();
-        if format.port().is_some() && self.declared.shared().ways.is_attach() {
+        let target = self.declared.function.target();
+        if target.is_some() && self.declared.shared().ways.is_attach() {
             return Err(unserved(format));
         }
         let running = self.declared.run(&self.spec, streams.then_some(&[])).await?;
@@ -64,9 +67,9 @@ impl Contained {
         };
         let mut phases = self.take(running);
         if streams {
-            let run = match (&self.channel, format.port()) {
+            let run = match (&self.channel, target) {
                 (Channel::Pipes(_), None) => self.run(&[]).await,
-                (Channel::Pipes(_), Some(port)) => self.serve(port).await,
+                (Channel::Pipes(_), Some(target)) => self.serve(target).await,
                 (Channel::Attach(_), Some(_)) => Err(unserved(format)),
                 (Channel::Attach(_) | Channel::Served(_), _) => Ok(Phases::default()),
             };
@@ -117,7 +120,7 @@ impl Contained {
     }
 
     /// Has kiln-init run the program, and waits until the server that it is listens.
-    async fn serve(&mut self, port: u16) -> Result<Phases> {
+    async fn serve(&mut self, target: Target) -> Result<Phases> {
         let Channel::Pipes(pipes) = &mut self.channel else {
             return Err(Error::internal("a container without kiln-init is told to serve"));
         };
@@ -125,21 +128,23 @@ impl Contained {
         let (line, logs) = (pipes.line().clone(), self.spec.logs.clone());
         let ran = self.run(&[]).await?;
         let began = Instant::now();
-        match timeout(self.left.saturating_sub(ran.start), Served::new(line, logs, port)).await {
-            Ok(Some(served)) => {
+        let (left, format) = (self.left.saturating_sub(ran.start), self.declared.function.format);
+        match timeout(left, Served::new(line, logs, target, format)).await {
+            Ok(Ok(served)) => {
                 // The pipes hang up as they go: nothing may be heard of that.
                 if let Channel::Pipes(pipes) = std::mem::replace(&mut self.channel, Channel::Served(served)) {
                     pipes.forget();
                 }
                 Ok(Phases { init: began.elapsed(), ..ran })
             }
-            Ok(None) => {
+            Ok(Err(Unreached::Ended)) => {
                 let exit = self.exit().await;
-                Err(exit.into_error().context(format_args!("its server on port {port} never listened")))
+                Err(exit.into_error().context(format_args!("its server on {target} never listened")))
             }
+            Ok(Err(Unreached::Odd(why))) => Err(Error::failed(format!("its server on {target}: {why}"))),
             Err(_) => {
                 let limit = self.declared.function.limits.start_timeout;
-                Err(too_slow(limit).context(format_args!("its server on port {port} doesn't listen")))
+                Err(too_slow(limit).context(format_args!("its server on {target} doesn't listen")))
             }
         }
     }
@@ -180,7 +185,7 @@ impl Contained {
 }
 
 /// Why a container ended: what its kiln-init said, or where that doesn't tell, what the engine says.
-async fn told(end: End, engines: impl Future<Output = Exit>) -> Exit {
+pub(super) async fn told(end: End, engines: impl Future<Output = Exit>) -> Exit {
     let End::Told(Ended { how, out_of_memory }) = end else { return engines.await };
     match (how, out_of_memory) {
         (How::Code(0), _) => Exit::Code(0),
@@ -225,9 +230,7 @@ impl Sandbox for Contained {
     }
 
     async fn resume(&mut self) -> Result<()> {
-        let (engine, id) = (self.declared.engine(), self.container()?.id());
-        let answer = engine.call(engine.quick, async |client| client.unpause_container(id).await).await;
-        answer.map_err(|fault| engine.refused("resume a container", fault))
+        self.declared.resume(self.container()?.id()).await
     }
 
     async fn exit(&mut self) -> Exit {
@@ -270,6 +273,13 @@ impl Sandbox for Contained {
         let engine = self.declared.engine().clone();
         // An engine that went away took the attached connection with it: the sandbox is of no use either way.
         Some(Box::pin(async move { exit::ended(&engine, &id).await }))
+    }
+
+    fn lane(&self) -> Option<Box<dyn Sandbox>> {
+        let (Channel::Served(served), Some(container)) = (&self.channel, &self.container) else {
+            return None;
+        };
+        Some(Box::new(Lane::new(self.declared.clone(), container.id().to_owned(), served.another())))
     }
 
     async fn remove(mut self: Box<Self>) -> Exit {

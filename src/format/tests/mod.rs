@@ -3,10 +3,12 @@
 mod any;
 mod frame;
 mod http;
+mod http_stream;
 mod init;
 mod json;
 mod openwhisk;
 mod parts;
+mod server;
 mod wasi_http;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
@@ -22,6 +24,7 @@ pub(super) fn call() -> Call<'static> {
     static BODY: Bytes = Bytes::from_static(b"world");
     Call {
         id: *ID.get_or_init(InvocationId::new),
+        namespace: "default",
         function: "echo",
         memory: 128 * MIB,
         max_reply: 16 * MIB,
@@ -30,6 +33,7 @@ pub(super) fn call() -> Call<'static> {
         path: "/?x=1",
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
+        caller: None,
         body: &BODY,
         rest: Rest::Nothing,
         parts_above: usize::MAX,

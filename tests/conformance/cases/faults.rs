@@ -161,8 +161,8 @@ pub async fn another_calls_id_fails(bench: &mut Bench) {
 pub async fn the_functions_own_error_is_told(bench: &mut Bench) {
     bench.deploy(bench.faulty("faulty")).await;
     match bench.format {
-        Format::Openwhisk | Format::WasiHttp => {
-            panic!("no row of the table has it: see tests/backend_docker_whisk.rs and tests/wasi_http")
+        Format::Openwhisk | Format::Server | Format::HttpStream | Format::WasiHttp => {
+            panic!("no row of the table has it: see tests/served/ and tests/wasi_http/")
         }
         Format::Http | Format::Json => {
             let reply = bench.reply("faulty", "/error/too-bad", "").await;
