@@ -161,7 +161,7 @@ pub async fn another_calls_id_fails(bench: &mut Bench) {
 pub async fn the_functions_own_error_is_told(bench: &mut Bench) {
     bench.deploy(bench.faulty("faulty")).await;
     match bench.format {
-        Format::Openwhisk => panic!("no row of the table has it: see tests/backend_docker_whisk.rs"),
+        Format::Openwhisk => panic!("no row of the table has it: see tests/backend_docker/whisk.rs"),
         Format::Http | Format::Json => {
             let reply = bench.reply("faulty", "/error/too-bad", "").await;
             assert_eq!((reply.status, &reply.body[..]), (500, &b"too-bad"[..]));

@@ -1,22 +1,8 @@
 //! OpenWhisk's container contract, with an action's server in a container without a network.
 
-#![cfg(all(feature = "docker", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-
-use docker::{BUSYBOX, Engine, docker_or_skip};
-use driver::{config, soon};
-use kiln::backend::docker::{Docker, Transport};
+use crate::docker::{BUSYBOX, Engine, docker_or_skip};
+use crate::driver::{over, piped, soon};
+use kiln::backend::docker::Transport;
 use kiln::function::{Dir, MIB};
 use kiln::invocation::Outcome;
 use kiln::{Error, ErrorKind, Format, Function, Host, Invocation, Start};
@@ -58,9 +44,7 @@ fn action(init: &str) -> Function {
 }
 
 async fn host(engine: &Engine, function: Function) -> Host {
-    let mut config = config(engine);
-    config.transport = Transport::Socket;
-    let host = Host::builder().backend(Arc::new(Docker::new(config))).build().unwrap();
+    let host = Host::builder().backend(Arc::new(piped(engine))).build().unwrap();
     host.deploy(function).await.unwrap();
     host
 }
@@ -191,9 +175,7 @@ async fn both_streams_are_log_without_their_sentinels() {
 #[tokio::test]
 async fn over_attach_it_is_refused_and_a_module_never_is_one() {
     let Some(engine) = docker_or_skip("whisk-attach").await else { return };
-    let mut config = config(&engine);
-    config.transport = Transport::Attach;
-    let host = Host::builder().backend(Arc::new(Docker::new(config))).build().unwrap();
+    let host = Host::builder().backend(Arc::new(over(&engine, Transport::Attach))).build().unwrap();
     host.deploy(action("")).await.unwrap();
     let error = failed(&host, json!({})).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
