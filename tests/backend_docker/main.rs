@@ -15,6 +15,8 @@ mod driver;
 #[path = "../common/engines.rs"]
 mod engines;
 
+#[cfg(target_os = "linux")]
+mod action;
 mod calls;
 mod ends;
 mod faults;
@@ -27,6 +29,8 @@ mod init;
 mod networks;
 mod rights;
 mod scripted;
+#[cfg(target_os = "linux")]
+mod shared;
 mod starts;
 #[cfg(target_os = "linux")]
 mod whisk;
