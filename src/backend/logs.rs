@@ -1,7 +1,8 @@
-//! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
+//! A sandbox's log: lines, tagged with the request being served (`SEEDS.md I6`). It is its stderr; of a server, whose
+//! replies go another way, its stdout, too.
 
 use crate::function::{Format, Function};
-use crate::invocation::{InvocationId, Lines};
+use crate::invocation::{InvocationId, Lines, Stream};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Lines that are kept to be shown with an error.
 const TAIL: usize = 32;
 
-/// Where a backend writes what a sandbox says on stderr.
+/// Where a backend writes what a sandbox logs.
 pub struct Logs {
     memory: u64,
     state: Mutex<State>,
@@ -24,8 +25,9 @@ struct State {
     serving: Option<InvocationId>,
     /// Whoever keeps the lines of the request being served.
     lines: Option<Arc<Lines>>,
-    partial: Vec<u8>,
-    tail: VecDeque<String>,
+    /// What of a line has come, of stdout and of stderr.
+    partial: [Vec<u8>; 2],
+    tail: VecDeque<(Stream, String)>,
     written: u64,
     /// Sentinels that have come since a request began.
     ends: u32,
@@ -34,7 +36,7 @@ struct State {
 impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
-        let (partial, tail) = (Vec::new(), VecDeque::new());
+        let (partial, tail) = (Default::default(), VecDeque::new());
         Self {
             memory,
             state: Mutex::new(State {
@@ -52,9 +54,7 @@ impl Logs {
     /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
     pub fn belong_to(&self, function: Arc<Function>) {
         let mut state = self.state.lock();
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
+        self.finish(&mut state);
         state.function = function;
         state.tail.clear();
     }
@@ -70,13 +70,12 @@ impl Logs {
         }
         // What the one before left unfinished is no beginning of this one's; whoever keeps its lines has it.
         state.lines = None;
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
+        self.finish(&mut state);
         if state.serving.is_none()
             && let Some(lines) = lines
         {
-            state.tail.iter().for_each(|line| lines.push(line.clone()));
+            let shown = state.tail.iter().map(|(stream, line)| (*stream, state.shown(*stream), line.clone()));
+            shown.for_each(|(on, shown, line)| lines.push(on, shown, line));
         }
         state.serving = Some(id);
         state.lines = lines.cloned();
@@ -84,8 +83,13 @@ impl Logs {
         state.tail.clear();
     }
 
-    /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
+    /// Takes a piece of stderr.
     pub fn write(&self, bytes: &[u8]) {
+        self.write_on(Stream::Stderr, bytes);
+    }
+
+    /// Takes a piece of a stream. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
+    pub fn write_on(&self, on: Stream, bytes: &[u8]) {
         let mut state = self.state.lock();
         let limit = state.function.limits.max_logs;
         let room = usize::try_from(limit.saturating_sub(state.written)).unwrap_or(usize::MAX);
@@ -93,30 +97,31 @@ impl Logs {
         state.written = before.saturating_add(bytes.len() as u64);
         let kept = bytes.get(..room).unwrap_or(bytes);
         for &byte in kept {
-            if byte == b'\n' || state.partial.len() >= LINE {
-                self.line(&mut state);
+            if byte == b'\n' || on.of(&mut state.partial).len() >= LINE {
+                self.line(&mut state, on);
             }
             if byte != b'\n' {
-                state.partial.push(byte);
+                on.of(&mut state.partial).push(byte);
             }
         }
         if before <= limit && state.written > limit {
-            self.line(&mut state);
-            state.partial.extend_from_slice(format!("(stderr beyond {limit} bytes is dropped)").as_bytes());
-            self.line(&mut state);
+            self.line(&mut state, on);
+            let said = format!("({} beyond {limit} bytes is dropped)", on.as_str());
+            on.of(&mut state.partial).extend_from_slice(said.as_bytes());
+            self.line(&mut state, on);
         }
-        if let Some(lines) = &state.lines {
-            lines.begin(&state.partial);
+        let shown = state.shown(on);
+        let State { lines, partial, .. } = &mut *state;
+        if let Some(lines) = lines {
+            lines.begin(on, shown, on.of(partial));
         }
     }
 
     /// The last lines that the request being served wrote, an unfinished one included.
     pub fn tail(&self) -> Vec<String> {
         let mut state = self.state.lock();
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
-        state.tail.iter().cloned().collect()
+        self.finish(&mut state);
+        state.tail.iter().map(|(_, line)| line.clone()).collect()
     }
 
     /// How many of a request's streams have said that they are whole, and how many bytes have come since it began.
@@ -125,9 +130,19 @@ impl Logs {
         (state.ends, state.written)
     }
 
-    fn line(&self, state: &mut State) {
-        let mut line = String::from_utf8_lossy(&state.partial).into_owned();
-        state.partial.clear();
+    /// What is unfinished is a line.
+    fn finish(&self, state: &mut State) {
+        for on in [Stream::Stdout, Stream::Stderr] {
+            if !on.of(&mut state.partial).is_empty() {
+                self.line(state, on);
+            }
+        }
+    }
+
+    fn line(&self, state: &mut State, on: Stream) {
+        let partial = on.of(&mut state.partial);
+        let mut line = String::from_utf8_lossy(partial).into_owned();
+        partial.clear();
         if state.function.format == Format::Openwhisk
             && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
         {
@@ -147,12 +162,21 @@ impl Logs {
             "{line}"
         );
         if let Some(lines) = &state.lines {
-            lines.push(line.clone());
+            lines.push(on, state.shown(on), line.clone());
         }
         if state.tail.len() == TAIL {
             state.tail.pop_front();
         }
-        state.tail.push_back(line);
+        state.tail.push_back((on, line));
+    }
+}
+
+impl State {
+    /// As which stream a line is shown: a function's prints are its stdout, though its runtime writes them on stderr, since
+    /// its replies have stdout.
+    fn shown(&self, on: Stream) -> Stream {
+        let printed = self.function.code.source.is_some() && self.function.format.port().is_none();
+        if printed { Stream::Stdout } else { on }
     }
 }
 
@@ -208,6 +232,23 @@ mod tests {
         let plain = self::logs(1 << 20);
         plain.write(format!("{SENTINEL}\n").as_bytes());
         assert_eq!((plain.tail(), plain.ends().0), (vec![SENTINEL.to_owned()], 0), "other formats have none");
+    }
+
+    #[test]
+    fn streams_are_told_apart_and_a_functions_prints_are_its_stdout() {
+        let said = |function: Function| {
+            let (logs, lines) = (Logs::new(Arc::new(function), 1), Arc::new(Lines::default()));
+            logs.serve(InvocationId::new(), Some(&lines));
+            logs.write_on(Stream::Stdout, b"on");
+            logs.write(b"two\nunfinished");
+            logs.write_on(Stream::Stdout, b"e\n");
+            let lines = lines.finish().into_iter();
+            lines.map(|line| format!("{} {}", line.stream.as_str(), line.text)).collect::<Vec<_>>()
+        };
+        let image = Function::image("a", "a").format(Format::Openwhisk);
+        assert_eq!(said(image), ["stderr two", "stdout one", "stderr unfinished"]);
+        let js = Function::source("a", "js", "").format(Format::Frame);
+        assert_eq!(said(js), ["stdout two", "stdout one", "stdout unfinished"]);
     }
 
     #[test]

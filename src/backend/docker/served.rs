@@ -3,7 +3,7 @@
 //!
 //! The connection is kept from one request to the next. One that the server has closed in between is made anew before the
 //! next request's first byte, and never after: what a server has seen of a request isn't sent again. Its stdout and its
-//! stderr are one pipe, and all of that is log.
+//! stderr are log, both.
 
 use super::line::Line;
 use super::queue::Queue;
@@ -156,7 +156,7 @@ impl Stdio for Served {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        self.line.poll_stderr(cx);
+        self.line.poll_log(cx);
         self.resting = None;
         if !ready!(self.poll_connected(cx)) {
             return Poll::Ready(Ok(None));
@@ -172,7 +172,7 @@ impl Stdio for Served {
     /// At rest when the log of the request is whole: each of its two streams has said so, or has long been silent.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            self.line.poll_stderr(cx);
+            self.line.poll_log(cx);
             let (ends, written) = self.logs.ends();
             if ends >= 2 || self.has_ended() {
                 self.resting = None;
