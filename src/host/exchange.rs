@@ -302,6 +302,7 @@ mod tests {
             headers: Headers::default(),
             body: &body,
             rest: Rest::Nothing,
+            caller: None,
             parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());

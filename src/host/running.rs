@@ -138,6 +138,7 @@ impl Running {
             headers: request.headers,
             body: &upload.start,
             rest: upload.rest,
+            caller: request.caller,
             parts_above,
         };
         // Any other was looked at when it was made fit.

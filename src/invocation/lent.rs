@@ -23,6 +23,25 @@ pub struct Request<'a> {
     pub patience: Option<Duration>,
     /// Where the lines go that it writes on stderr, beside the log.
     pub lines: Option<&'a Arc<Lines>>,
+    /// Who asks, where that is known: format `openwhisk` tells it.
+    pub caller: Option<Caller<'a>>,
+}
+
+/// Who asks, as an OpenWhisk action is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// The namespace that the request is made in; it needn't be the function's.
+    pub namespace: &'a str,
+    /// What the log calls the request that it came with.
+    pub transaction: &'a str,
+    /// That namespace's key, where the action is to have it.
+    pub key: Option<&'a str>,
+}
+
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
 }
 
 impl Request<'_> {
@@ -36,6 +55,7 @@ impl Request<'_> {
             headers: Headers::default(),
             patience: None,
             lines: None,
+            caller: None,
         }
     }
 }
@@ -56,6 +76,7 @@ impl<'a> From<&'a Invocation> for Request<'a> {
             headers: Headers::from(&invocation.headers),
             patience: invocation.patience,
             lines: None,
+            caller: None,
         }
     }
 }

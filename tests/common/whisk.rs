@@ -1,7 +1,8 @@
 //! An action's server that keeps OpenWhisk's container contract to the letter, and breaks it where it is asked to. The
 //! tests compile it alone: standard library only, linked statically.
 //!
-//! What it does is in `WHISK_INIT` for `/init`, and in the argument `do` for `/run`.
+//! What it does is in `WHISK_INIT` for `/init`, and in the argument `do` for `/run`. `tell` is answered with all that it was
+//! told: `/init`'s body, `/run`'s, and what its environment says of the API.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,25 +21,25 @@ fn main() {
         _ => {}
     }
     let server = TcpListener::bind("0.0.0.0:8080").unwrap();
-    let (mut initialised, mut runs) = (false, 0);
+    let (mut initialised, mut runs) = (None, 0);
     for (connection, caller) in server.incoming().enumerate() {
         serve(caller.unwrap(), connection + 1, &how, &mut initialised, &mut runs);
     }
 }
 
-fn serve(mut to: TcpStream, connection: usize, how: &str, initialised: &mut bool, runs: &mut u32) {
+fn serve(mut to: TcpStream, connection: usize, how: &str, initialised: &mut Option<String>, runs: &mut u32) {
     let mut from = BufReader::new(to.try_clone().unwrap());
     while let Some((path, body)) = request(&mut from) {
         if path == "/init" {
             println!("init {body}");
-            match (how, *initialised) {
+            match (how, initialised.is_some()) {
                 ("exit", _) => exit(4),
                 ("hang", _) => sleep(Duration::from_secs(600)),
                 ("fail", _) => reply(&mut to, 502, r#"{"error":"there is no main"}"#),
                 (_, true) => reply(&mut to, 403, r#"{"error":"Cannot initialize the action more than once."}"#),
                 _ => reply(&mut to, 200, r#"{"ok":true}"#),
             }
-            *initialised = true;
+            *initialised = Some(body);
             continue;
         }
         *runs += 1;
@@ -57,6 +58,11 @@ fn serve(mut to: TcpStream, connection: usize, how: &str, initialised: &mut bool
             "fail" => reply(&mut to, 502, r#"{"error":"it threw"}"#),
             "text" => reply(&mut to, 200, "no JSON"),
             "long" => reply(&mut to, 200, &format!(r#"{{"long":"{}"}}"#, "x".repeat(1 << 20))),
+            "tell" => {
+                let init = initialised.as_deref().unwrap_or("null");
+                let host = std::env::var("__OW_API_HOST").unwrap_or_default();
+                reply(&mut to, 200, &format!(r#"{{"init":{init},"run":{body},"host":"{host}"}}"#));
+            }
             "own" => reply(&mut to, 200, r#"{"error":"an application's own"}"#),
             _ => {
                 let told = format!(r#"{{"connection":{connection},"run":{runs},"asked":{body}}}"#);

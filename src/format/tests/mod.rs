@@ -31,6 +31,7 @@ pub(super) fn call() -> Call<'static> {
         headers: Headers::default(),
         body: &BODY,
         rest: Rest::Nothing,
+        caller: None,
         parts_above: usize::MAX,
     }
 }
