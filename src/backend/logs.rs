@@ -6,6 +6,7 @@ use crate::invocation::{InvocationId, Lines, Stream};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Longer lines are cut into pieces of this many bytes.
 const LINE: usize = 8 << 10;
@@ -18,6 +19,8 @@ const TAIL: usize = 32;
 pub struct Logs {
     memory: u64,
     state: Mutex<State>,
+    /// Told of each sentinel.
+    ended: Notify,
 }
 
 struct State {
@@ -25,12 +28,16 @@ struct State {
     serving: Option<InvocationId>,
     /// Whoever keeps the lines of the request being served.
     lines: Option<Arc<Lines>>,
+    /// The requests being served, where they share the sandbox, each with whoever keeps its lines.
+    together: Vec<(InvocationId, Option<Arc<Lines>>)>,
     /// What of a line has come, of stdout and of stderr.
     partial: [Vec<u8>; 2],
     tail: VecDeque<(Stream, String)>,
     written: u64,
     /// Sentinels that have come since a request began.
     ends: u32,
+    /// How many have come when the log of the request that ended last is whole.
+    whole: u32,
 }
 
 impl Logs {
@@ -43,11 +50,14 @@ impl Logs {
                 function,
                 serving: None,
                 lines: None,
+                together: Vec::new(),
                 partial,
                 tail,
                 written: 0,
                 ends: 0,
+                whole: 0,
             }),
+            ended: Notify::new(),
         }
     }
 
@@ -65,7 +75,7 @@ impl Logs {
         let mut state = self.state.lock();
         if state.serving == Some(id) {
             // Its code was loaded for it.
-            state.ends = 0;
+            (state.ends, state.whole) = (0, 0);
             return;
         }
         // What the one before left unfinished is no beginning of this one's; whoever keeps its lines has it.
@@ -74,13 +84,39 @@ impl Logs {
         if state.serving.is_none()
             && let Some(lines) = lines
         {
-            let shown = state.tail.iter().map(|(stream, line)| (*stream, state.shown(*stream), line.clone()));
-            shown.for_each(|(on, shown, line)| lines.push(on, shown, line));
+            state.hand_over(lines);
         }
         state.serving = Some(id);
         state.lines = lines.cloned();
-        (state.written, state.ends) = (0, 0);
+        (state.written, state.ends, state.whole) = (0, 0, 0);
         state.tail.clear();
+    }
+
+    /// From now on this invocation is served, too, beside others in the same sandbox, until it has [left](Self::leave). Nobody
+    /// can tell whose a line is that comes meanwhile: each of them gets it. What was written before any of them was the
+    /// sandbox's initialisation, and is kept for the first.
+    pub fn join(&self, id: InvocationId, lines: Option<&Arc<Lines>>) {
+        let mut state = self.state.lock();
+        if state.together.iter().any(|(other, _)| *other == id) {
+            return;
+        }
+        if state.serving.is_none()
+            && let Some(lines) = lines
+        {
+            state.hand_over(lines);
+        }
+        if state.together.is_empty() {
+            state.tail.clear();
+        }
+        // The last one that came; with it there is room for its lines.
+        state.serving = Some(id);
+        state.written = 0;
+        state.together.push((id, lines.cloned()));
+    }
+
+    /// What comes from now on isn't this invocation's any more.
+    pub fn leave(&self, id: InvocationId) {
+        self.state.lock().together.retain(|(other, _)| *other != id);
     }
 
     /// Takes a piece of stderr.
@@ -111,10 +147,11 @@ impl Logs {
             self.line(&mut state, on);
         }
         let shown = state.shown(on);
-        let State { lines, partial, .. } = &mut *state;
-        if let Some(lines) = lines {
-            lines.begin(on, shown, on.of(partial));
+        let partial = std::mem::take(on.of(&mut state.partial));
+        for lines in state.kept() {
+            lines.begin(on, shown, &partial);
         }
+        *on.of(&mut state.partial) = partial;
     }
 
     /// The last lines that the request being served wrote, an unfinished one included.
@@ -128,6 +165,34 @@ impl Logs {
     pub fn ends(&self) -> (u32, u64) {
         let state = self.state.lock();
         (state.ends, state.written)
+    }
+
+    /// A run has ended that says so on each of its two streams: how many ends will have come when its log is whole. Where
+    /// several run, they are taken to end in the order in which they answer.
+    pub fn awaits(&self) -> u32 {
+        let mut state = self.state.lock();
+        state.whole = state.whole.saturating_add(2);
+        state.whole
+    }
+
+    /// Waits until so many ends have come.
+    pub async fn whole(&self, ends: u32) {
+        loop {
+            let told = self.ended.notified();
+            let mut told = std::pin::pin!(told);
+            told.as_mut().enable();
+            if self.ends().0 >= ends {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// So many ends are not waited for any longer.
+    pub fn forgive(&self, ends: u32) {
+        let mut state = self.state.lock();
+        state.ends = state.ends.max(ends);
+        self.ended.notify_waiters();
     }
 
     /// What is unfinished is a line.
@@ -147,6 +212,7 @@ impl Logs {
             && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
         {
             state.ends = state.ends.saturating_add(1);
+            self.ended.notify_waiters();
             line.truncate(text.len());
             if line.is_empty() {
                 return;
@@ -158,10 +224,10 @@ impl Logs {
             backend = state.function.backend().map_or("", |backend| backend.as_str()),
             format = %state.function.format,
             memory = self.memory,
-            invocation = state.serving.map(tracing::field::display),
+            invocation = state.whose().map(tracing::field::display),
             "{line}"
         );
-        if let Some(lines) = &state.lines {
+        for lines in state.kept() {
             lines.push(on, state.shown(on), line.clone());
         }
         if state.tail.len() == TAIL {
@@ -177,6 +243,25 @@ impl State {
     fn shown(&self, on: Stream) -> Stream {
         let printed = self.function.code.source.is_some() && self.function.format.port().is_none();
         if printed { Stream::Stdout } else { on }
+    }
+
+    /// Gives what was written before any request to the first.
+    fn hand_over(&self, lines: &Lines) {
+        self.tail.iter().for_each(|(on, line)| lines.push(*on, self.shown(*on), line.clone()));
+    }
+
+    /// The invocation that a line is of; `None` where that can't be told.
+    fn whose(&self) -> Option<InvocationId> {
+        match self.together.as_slice() {
+            [] => self.serving,
+            [(id, _)] => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whoever keeps what comes now.
+    fn kept(&self) -> impl Iterator<Item = &Arc<Lines>> {
+        self.lines.iter().chain(self.together.iter().filter_map(|(_, lines)| lines.as_ref()))
     }
 }
 
@@ -249,6 +334,42 @@ mod tests {
         assert_eq!(said(image), ["stderr two", "stdout one", "stderr unfinished"]);
         let js = Function::source("a", "js", "").format(Format::Frame);
         assert_eq!(said(js), ["stdout two", "stdout one", "stdout unfinished"]);
+    }
+
+    #[test]
+    fn what_is_said_while_several_are_served_is_each_ones() {
+        let logs = logs(8);
+        logs.write(b"starts\n");
+        let texts = |lines: &Lines| lines.finish().into_iter().map(|line| line.text).collect::<Vec<_>>();
+        let (first, second) = (Arc::new(Lines::default()), Arc::new(Lines::default()));
+        let (one, two) = (InvocationId::new(), InvocationId::new());
+        logs.join(one, Some(&first));
+        logs.write(b"one\n");
+        logs.join(two, Some(&second));
+        logs.write(b"both\n");
+        logs.leave(one);
+        logs.write(b"two");
+        assert_eq!(texts(&first), ["starts", "one", "both"]);
+        assert_eq!(texts(&second), ["both", "two"]);
+        assert_eq!(logs.tail(), ["one", "both", "two"], "an error shows what came since somebody was alone");
+    }
+
+    #[tokio::test]
+    async fn runs_that_share_a_log_end_in_the_order_of_their_answers() {
+        let function = Function::image("a", "a").format(Format::Openwhisk);
+        let logs = Logs::new(Arc::new(function), 1);
+        let (first, second) = (logs.awaits(), logs.awaits());
+        let end = format!("{SENTINEL}\n");
+        logs.write(end.repeat(2).as_bytes());
+        logs.whole(first).await;
+        let later = async {
+            tokio::task::yield_now().await;
+            logs.write(end.repeat(2).as_bytes());
+        };
+        tokio::join!(logs.whole(second), later);
+        let third = logs.awaits();
+        logs.forgive(third);
+        logs.whole(third).await;
     }
 
     #[test]

@@ -45,6 +45,7 @@ use crate::error::{Error, Result};
 use crate::function::Format;
 use crate::invocation::{Address, Caller, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// One request, as a format sees it.
@@ -52,8 +53,12 @@ use std::time::{Duration, SystemTime};
 pub struct Call<'a> {
     /// The invocation's id.
     pub id: InvocationId,
+    /// The function's namespace.
+    pub namespace: &'a str,
     /// The function's name.
     pub function: &'a str,
+    /// The function's environment, which may say by what names its author knows it.
+    pub env: &'a BTreeMap<String, String>,
     /// The function's memory limit, in bytes.
     pub memory: u64,
     /// The longest reply that is taken, in bytes.

@@ -40,10 +40,6 @@ const NO_RUN: &str = "The action did not produce a valid response and exited une
 #[derive(Debug, Default)]
 pub(super) struct Openwhisk {
     http: Http,
-    /// Who the sandbox is, as it was told.
-    namespace: String,
-    action: String,
-    version: String,
     /// Whether the answer that is awaited is to `/init`.
     begins: bool,
     /// The longest result that is taken, in bytes.
@@ -88,18 +84,13 @@ impl Wire for Openwhisk {
                     Error::invalid("the code isn't text: what is binary has to be declared so")
                 })?)),
             };
-        let told = |name: &str, otherwise: &dyn Fn() -> String| {
-            init.env.get(name).cloned().unwrap_or_else(otherwise)
-        };
-        let namespace = told(NAMESPACE, &|| init.namespace.clone());
-        let action = told(ACTION, &|| format!("/{}/{}", init.namespace, init.name));
-        let version = told(ACTION_VERSION, &|| VERSION.to_owned());
+        let own = Own::of(&init.env, &init.namespace, &init.name);
         let mut env: BTreeMap<&str, &str> =
             init.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let caller = first.and_then(|first| first.caller);
-        env.insert(NAMESPACE, caller.map_or(&namespace, |caller| caller.namespace));
-        env.insert(ACTION, &action);
-        env.insert(ACTION_VERSION, &version);
+        env.insert(NAMESPACE, caller.map_or(own.namespace, |caller| caller.namespace));
+        env.insert(ACTION, &own.action);
+        env.insert(ACTION_VERSION, own.version);
         let of_first = first.map(|first| (first.id.to_string(), since_epoch(first.deadline)));
         if let Some((id, deadline)) = &of_first {
             env.insert("__OW_ACTIVATION_ID", id);
@@ -109,10 +100,9 @@ impl Wire for Openwhisk {
         if let Some(key) = caller.and_then(|caller| caller.key) {
             env.insert("__OW_API_KEY", key);
         }
-        let name = action.rsplit('/').next().unwrap_or_default();
+        let name = own.action.rsplit('/').next().unwrap_or_default();
         let value = InitValue { name, main: &init.main, code, binary: init.binary, env };
         let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
-        (self.namespace, self.action, self.version) = (namespace, action, version);
         self.begins = true;
         self.http.awaits(LONGEST);
         Ok(request)
@@ -126,11 +116,12 @@ impl Wire for Openwhisk {
                 excerpt(arguments)
             )));
         }
+        let own = Own::of(call.env, call.namespace, call.function);
         let id = call.id.to_string();
         let about = json(&RunBody {
-            namespace: call.caller.map_or(&self.namespace, |caller| caller.namespace),
-            action_name: &self.action,
-            action_version: &self.version,
+            namespace: call.caller.map_or(own.namespace, |caller| caller.namespace),
+            action_name: &own.action,
+            action_version: own.version,
             transaction_id: call.caller.map_or_else(|| id.clone().into(), |caller| caller.transaction.into()),
             activation_id: id,
             deadline: since_epoch(call.deadline),
@@ -166,6 +157,24 @@ impl Wire for Openwhisk {
 
     fn end(&mut self) -> Result<Reply, Broken> {
         Err(Broken(if self.begins { NO_INIT } else { NO_RUN }.into()))
+    }
+}
+
+/// Who a sandbox is: an action's environment says so, in its own words; of other functions it is put together.
+struct Own<'a> {
+    namespace: &'a str,
+    action: Cow<'a, str>,
+    version: &'a str,
+}
+
+impl<'a> Own<'a> {
+    fn of(env: &'a BTreeMap<String, String>, namespace: &'a str, name: &str) -> Self {
+        let told = |variable: &str| env.get(variable).map(String::as_str);
+        Self {
+            namespace: told(NAMESPACE).unwrap_or(namespace),
+            action: told(ACTION).map_or_else(|| format!("/{namespace}/{name}").into(), Cow::Borrowed),
+            version: told(ACTION_VERSION).unwrap_or(VERSION),
+        }
     }
 }
 

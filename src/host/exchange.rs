@@ -290,8 +290,11 @@ mod tests {
     async fn asked(busy: &mut Busy, format: Format) -> Result<Verdict, GivenUp> {
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let (mut session, body) = (Session::new(format), Bytes::new());
+        let env = Default::default();
         let call = Call {
             id: crate::invocation::InvocationId::new(),
+            namespace: "default",
+            env: &env,
             function: "busy",
             memory: 1 << 20,
             max_reply: 1 << 20,

@@ -39,7 +39,7 @@ impl Running {
         };
         let (began, init, revised) = (host.now(), init.clone(), life.revised.clone());
         let limit = revised.function.limits.start_timeout;
-        life.logs.serve(request.id, request.lines);
+        life.serve(request.id, request.lines);
         let deadline = SystemTime::now() + revised.function.limits.timeout;
         let first = First { id: request.id, deadline, caller: request.caller };
         let written = match fresh {

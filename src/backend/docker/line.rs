@@ -20,7 +20,7 @@ use std::task::Context;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Receiver;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turns, watch};
 
 /// Bytes of a log that are taken at once.
 const PIECE: usize = 8 << 10;
@@ -34,6 +34,8 @@ pub(super) struct Line {
     news: watch::Sender<News>,
     logs: Arc<Logs>,
     log: OnceLock<[Option<Pipe>; 2]>,
+    /// One connection is asked for at a time.
+    connecting: Turns<()>,
 }
 
 /// One of the streams that are its log.
@@ -74,7 +76,7 @@ pub(super) enum End {
 impl Line {
     pub(super) fn new(stream: UnixStream, logs: Arc<Logs>) -> Self {
         let (unread, news, log) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
-        Self { stream, unread, news, logs, log }
+        Self { stream, unread, news, logs, log, connecting: Turns::default() }
     }
 
     /// Has the program run with more environment, on these ends of pipes; its log comes out of `stderr`, and of `stdout` where
@@ -98,21 +100,45 @@ impl Line {
     /// Asks for a connection to a server in the container: `Err(Some(errno))` if there is none to be had,
     /// `Err(None)` if nothing more will be heard.
     pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, Option<i32>> {
-        let before = self.news.borrow().answers;
-        self.unread.lock().asked = true;
-        self.say(&wire::connect(port), &[]).await.map_err(|_| None)?;
-        let answered = |news: &News| match (news.answers > before, news.end) {
-            (true, _) => Some(true),
-            (false, Some(_)) => Some(false),
-            (false, None) => None,
-        };
-        let answer = if self.until(answered).await { self.unread.lock().answer.take() } else { None };
-        let fd = answer.ok_or(None)?.map_err(Some)?;
+        let _turn = self.connecting.lock().await;
+        // Whoever asked before may have gone away without its answer.
+        self.answered().await?;
+        self.ask(&wire::connect(port)).await.map_err(|_| None)?;
+        self.answered().await?;
+        let fd = self.unread.lock().answer.take().ok_or(None)?.map_err(Some)?;
         // What isn't a socket of this kind can't be made one: whoever is at the other end may send anything.
         let is_stream = rustix::net::sockopt::socket_type(&fd) == Ok(rustix::net::SocketType::STREAM);
         let stream = std::net::TcpStream::from(fd);
         let ready = is_stream.then_some(()).and_then(|()| stream.set_nonblocking(true).ok());
         ready.and_then(|()| TcpStream::from_std(stream).ok()).ok_or(None)
+    }
+
+    /// Sends a question. What is cut off here was either not begun, or is asked and will be answered.
+    async fn ask(&self, message: &[u8]) -> io::Result<()> {
+        loop {
+            self.stream.writable().await?;
+            let mut unread = self.unread.lock();
+            match self.stream.try_io(Interest::WRITABLE, || send(&self.stream, message, &[])) {
+                Ok(count) if count == message.len() => {
+                    (unread.asked, unread.answer) = (true, None);
+                    return Ok(());
+                }
+                // A few bytes to a stream that has room for some: the kernel takes all of them or none.
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until nothing is asked that isn't answered. `Err(None)` if nothing more will be heard.
+    async fn answered(&self) -> Result<(), Option<i32>> {
+        let answered = |news: &News| match (self.unread.lock().asked, news.end) {
+            (false, _) => Some(Ok(())),
+            (true, Some(_)) => Some(Err(None)),
+            (true, None) => None,
+        };
+        self.until(answered).await
     }
 
     /// Sends a message, and descriptors with its first byte.

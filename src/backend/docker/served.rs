@@ -7,7 +7,7 @@
 
 use super::line::Line;
 use super::queue::Queue;
-use crate::backend::{Logs, Stdio};
+use crate::backend::{BoxFuture, Logs, Stdio};
 use crate::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// How long a server that can't be connected to is left alone before it is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -45,6 +45,10 @@ pub(super) struct Served {
     expected: usize,
     /// What is waited for of the log, while a request's end is awaited: until when, and how much had come.
     resting: Option<(Pin<Box<Sleep>>, u64)>,
+    /// Whether it is one of several connections to the server, whose log is everybody's.
+    beside: bool,
+    /// The same for one of several: nobody is waited for longer than that, or who is silent could be waited for until nobody speaks.
+    whole: Option<BoxFuture>,
 }
 
 enum State {
@@ -62,14 +66,32 @@ impl Served {
         loop {
             match line.connect(port).await {
                 Ok(stream) => {
-                    let (queue, buffer) = (Queue::default(), BytesMut::new());
-                    let state = open(stream);
-                    return Some(Self { line, logs, port, state, queue, buffer, expected: 0, resting: None });
+                    return Some(Self::over((line, logs, port), open(stream), false));
                 }
                 Err(Some(_)) => sleep(AGAIN).await,
                 Err(None) => return None,
             }
         }
+    }
+
+    fn over((line, logs, port): (Arc<Line>, Arc<Logs>, u16), state: State, beside: bool) -> Self {
+        Self {
+            line,
+            logs,
+            port,
+            state,
+            queue: Queue::default(),
+            buffer: BytesMut::new(),
+            expected: 0,
+            resting: None,
+            beside,
+            whole: None,
+        }
+    }
+
+    /// One more connection to the same server, made when it is first used.
+    pub(super) fn another(&self) -> Self {
+        Self::over((self.line.clone(), self.logs.clone(), self.port), State::Closed, true)
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -130,6 +152,14 @@ impl Served {
     }
 }
 
+/// Waits until the log of a run that has just answered is whole, or has had its time.
+async fn whole(logs: Arc<Logs>) {
+    let ends = logs.awaits();
+    if timeout(SILENCE, logs.whole(ends)).await.is_err() {
+        logs.forgive(ends);
+    }
+}
+
 fn open(stream: TcpStream) -> State {
     // Each request is one write or two, and waits for its answer.
     let _ = stream.set_nodelay(true);
@@ -139,7 +169,9 @@ fn open(stream: TcpStream) -> State {
 impl Drop for Served {
     /// Whoever waits beside it for its end has the line, too.
     fn drop(&mut self) {
-        self.line.hang_up();
+        if !self.beside {
+            self.line.hang_up();
+        }
     }
 }
 
@@ -171,6 +203,13 @@ impl Stdio for Served {
 
     /// At rest when the log of the request is whole: each of its two streams has said so, or has long been silent.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.beside {
+            let logs = &self.logs;
+            let whole = self.whole.get_or_insert_with(|| Box::pin(whole(logs.clone())));
+            ready!(whole.as_mut().poll(cx));
+            self.whole = None;
+            return Poll::Ready(());
+        }
         loop {
             self.line.poll_log(cx);
             let (ends, written) = self.logs.ends();

@@ -68,11 +68,12 @@ fn an_init_and_a_run_are_written_as_the_contract_has_them() {
     assert_eq!(body, expected);
     assert!(done(&mut session, http(200, "{}")).0.is_ok());
     let arguments = Bytes::from_static(br#" {"name": "you"}"#);
-    let (line, body) = sent(&session.encode(&Call { body: &arguments, ..call() }).unwrap());
+    let (line, body) =
+        sent(&session.encode(&Call { namespace: "guest", body: &arguments, ..call() }).unwrap());
     assert_eq!(line, "POST /run HTTP/1.1");
     let id = call().id.to_string();
     let expected = json!({
-        "value": {"name": "you"}, "namespace": "guest", "action_name": "/guest/hello",
+        "value": {"name": "you"}, "namespace": "guest", "action_name": "/guest/echo",
         "action_version": "0.0.1", "activation_id": id, "transaction_id": id, "deadline": "1769791959786",
     });
     assert_eq!(body, expected);
@@ -108,7 +109,9 @@ fn an_actions_own_name_version_and_first_request_are_told() {
     });
     assert_eq!(value["env"], expected);
     assert!(done(&mut session, http(200, "{}")).0.is_ok());
-    let (_, run) = sent(&session.encode(&Call { caller: Some(caller), ..call_of(&Bytes::new()) }).unwrap());
+    let (_, run) = sent(
+        &session.encode(&Call { caller: Some(caller), env: &action.env, ..call_of(&Bytes::new()) }).unwrap(),
+    );
     assert_eq!(
         run,
         json!({
