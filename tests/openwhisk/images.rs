@@ -189,3 +189,25 @@ async fn outcomes_are_recorded_as_the_contracts_table_has_them() {
     }
     image.end(api).await;
 }
+
+#[tokio::test]
+async fn as_many_as_its_concurrency_run_at_once_in_one_container() {
+    let Some(image) = Image::new("together").await else { return };
+    let api = image.api().await;
+    let action = json!({
+        "exec": {"kind": "blackbox", "image": image.name}, "limits": {"concurrency": 5, "memory": 512},
+    });
+    let shown = put(&api, "act", action).await;
+    assert_eq!(shown["limits"]["concurrency"], 5);
+    // Each answers once all five are in the same process.
+    let call =
+        || api.ask("POST", "actions/act?blocking=true&result=true", json!({"do": "together", "wanted": 5}));
+    let mut runs: Vec<_> = futures_util::future::join_all((0..5).map(|_| call()))
+        .await
+        .into_iter()
+        .map(|answer| answer.ok()["run"].as_u64().unwrap())
+        .collect();
+    runs.sort_unstable();
+    assert_eq!(runs, [1, 2, 3, 4, 5]);
+    image.end(api).await;
+}

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn files_are_read_and_none_leads_out() {
-        let archive = zip(&[("a/b.js", "x"), ("é.js", "zzz"), ("./c", "y"), ("d/", "")]);
+        let archive = zip(&[("a/b.js", "x"), ("é.js", "zzz"), ("./c", "y")]);
         assert!(is_one(&archive));
         let found = files(&archive, 5).unwrap();
         let texts: Vec<_> = found.iter().map(|(path, text)| (path.as_str(), text.as_slice())).collect();
