@@ -5,6 +5,7 @@ use crate::invocation::{InvocationId, Lines};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Longer lines are cut into pieces of this many bytes.
 const LINE: usize = 8 << 10;
@@ -17,6 +18,8 @@ const TAIL: usize = 32;
 pub struct Logs {
     memory: u64,
     state: Mutex<State>,
+    /// Told of each sentinel.
+    ended: Notify,
 }
 
 struct State {
@@ -24,11 +27,15 @@ struct State {
     serving: Option<InvocationId>,
     /// Whoever keeps the lines of the request being served.
     lines: Option<Arc<Lines>>,
+    /// The requests being served, where they share the sandbox, each with whoever keeps its lines.
+    together: Vec<(InvocationId, Option<Arc<Lines>>)>,
     partial: Vec<u8>,
     tail: VecDeque<String>,
     written: u64,
     /// Sentinels that have come since a request began.
     ends: u32,
+    /// How many have come when the log of the request that ended last is whole.
+    whole: u32,
 }
 
 impl Logs {
@@ -41,11 +48,14 @@ impl Logs {
                 function,
                 serving: None,
                 lines: None,
+                together: Vec::new(),
                 partial,
                 tail,
                 written: 0,
                 ends: 0,
+                whole: 0,
             }),
+            ended: Notify::new(),
         }
     }
 
@@ -65,7 +75,7 @@ impl Logs {
         let mut state = self.state.lock();
         if state.serving == Some(id) {
             // Its code was loaded for it.
-            state.ends = 0;
+            (state.ends, state.whole) = (0, 0);
             return;
         }
         // What the one before left unfinished is no beginning of this one's; whoever keeps its lines has it.
@@ -80,8 +90,35 @@ impl Logs {
         }
         state.serving = Some(id);
         state.lines = lines.cloned();
-        (state.written, state.ends) = (0, 0);
+        (state.written, state.ends, state.whole) = (0, 0, 0);
         state.tail.clear();
+    }
+
+    /// From now on this invocation is served, too, beside others in the same sandbox, until it has [left](Self::leave). Nobody
+    /// can tell whose a line is that comes meanwhile: each of them gets it. What was written before any of them was the
+    /// sandbox's initialisation, and is kept for the first.
+    pub fn join(&self, id: InvocationId, lines: Option<&Arc<Lines>>) {
+        let mut state = self.state.lock();
+        if state.together.iter().any(|(other, _)| *other == id) {
+            return;
+        }
+        if state.serving.is_none()
+            && let Some(lines) = lines
+        {
+            state.tail.iter().for_each(|line| lines.push(line.clone()));
+        }
+        if state.together.is_empty() {
+            state.tail.clear();
+        }
+        // The last one that came; with it there is room for its lines.
+        state.serving = Some(id);
+        state.written = 0;
+        state.together.push((id, lines.cloned()));
+    }
+
+    /// What comes from now on isn't this invocation's any more.
+    pub fn leave(&self, id: InvocationId) {
+        self.state.lock().together.retain(|(other, _)| *other != id);
     }
 
     /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
@@ -105,7 +142,7 @@ impl Logs {
             state.partial.extend_from_slice(format!("(stderr beyond {limit} bytes is dropped)").as_bytes());
             self.line(&mut state);
         }
-        if let Some(lines) = &state.lines {
+        for lines in state.kept() {
             lines.begin(&state.partial);
         }
     }
@@ -125,6 +162,34 @@ impl Logs {
         (state.ends, state.written)
     }
 
+    /// A run has ended that says so on each of its two streams: how many ends will have come when its log is whole. Where
+    /// several run, they are taken to end in the order in which they answer.
+    pub fn awaits(&self) -> u32 {
+        let mut state = self.state.lock();
+        state.whole = state.whole.saturating_add(2);
+        state.whole
+    }
+
+    /// Waits until so many ends have come.
+    pub async fn whole(&self, ends: u32) {
+        loop {
+            let told = self.ended.notified();
+            let mut told = std::pin::pin!(told);
+            told.as_mut().enable();
+            if self.ends().0 >= ends {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// So many ends are not waited for any longer.
+    pub fn forgive(&self, ends: u32) {
+        let mut state = self.state.lock();
+        state.ends = state.ends.max(ends);
+        self.ended.notify_waiters();
+    }
+
     fn line(&self, state: &mut State) {
         let mut line = String::from_utf8_lossy(&state.partial).into_owned();
         state.partial.clear();
@@ -132,6 +197,7 @@ impl Logs {
             && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
         {
             state.ends = state.ends.saturating_add(1);
+            self.ended.notify_waiters();
             line.truncate(text.len());
             if line.is_empty() {
                 return;
@@ -143,16 +209,32 @@ impl Logs {
             backend = state.function.backend().map_or("", |backend| backend.as_str()),
             format = %state.function.format,
             memory = self.memory,
-            invocation = state.serving.map(tracing::field::display),
+            invocation = state.whose().map(tracing::field::display),
             "{line}"
         );
-        if let Some(lines) = &state.lines {
+        for lines in state.kept() {
             lines.push(line.clone());
         }
         if state.tail.len() == TAIL {
             state.tail.pop_front();
         }
         state.tail.push_back(line);
+    }
+}
+
+impl State {
+    /// The invocation that a line is of; `None` where that can't be told.
+    fn whose(&self) -> Option<InvocationId> {
+        match self.together.as_slice() {
+            [] => self.serving,
+            [(id, _)] => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whoever keeps what comes now.
+    fn kept(&self) -> impl Iterator<Item = &Arc<Lines>> {
+        self.lines.iter().chain(self.together.iter().filter_map(|(_, lines)| lines.as_ref()))
     }
 }
 
@@ -208,6 +290,42 @@ mod tests {
         let plain = self::logs(1 << 20);
         plain.write(format!("{SENTINEL}\n").as_bytes());
         assert_eq!((plain.tail(), plain.ends().0), (vec![SENTINEL.to_owned()], 0), "other formats have none");
+    }
+
+    #[test]
+    fn what_is_said_while_several_are_served_is_each_ones() {
+        let logs = logs(8);
+        logs.write(b"starts\n");
+        let texts = |lines: &Lines| lines.finish().into_iter().map(|line| line.text).collect::<Vec<_>>();
+        let (first, second) = (Arc::new(Lines::default()), Arc::new(Lines::default()));
+        let (one, two) = (InvocationId::new(), InvocationId::new());
+        logs.join(one, Some(&first));
+        logs.write(b"one\n");
+        logs.join(two, Some(&second));
+        logs.write(b"both\n");
+        logs.leave(one);
+        logs.write(b"two");
+        assert_eq!(texts(&first), ["starts", "one", "both"]);
+        assert_eq!(texts(&second), ["both", "two"]);
+        assert_eq!(logs.tail(), ["one", "both", "two"], "an error shows what came since somebody was alone");
+    }
+
+    #[tokio::test]
+    async fn runs_that_share_a_log_end_in_the_order_of_their_answers() {
+        let function = Function::image("a", "a").format(Format::Openwhisk);
+        let logs = Logs::new(Arc::new(function), 1);
+        let (first, second) = (logs.awaits(), logs.awaits());
+        let end = format!("{SENTINEL}\n");
+        logs.write(end.repeat(2).as_bytes());
+        logs.whole(first).await;
+        let later = async {
+            tokio::task::yield_now().await;
+            logs.write(end.repeat(2).as_bytes());
+        };
+        tokio::join!(logs.whole(second), later);
+        let third = logs.awaits();
+        logs.forgive(third);
+        logs.whole(third).await;
     }
 
     #[test]

@@ -130,7 +130,8 @@ pub struct Started {
     pub phases: Phases,
 }
 
-/// One living container or wasm instance. Whoever holds it has it alone.
+/// One living container or wasm instance. Whoever holds it has it alone; several invocations share one through its
+/// [lanes](Sandbox::lane).
 ///
 /// Dropping one without [`Sandbox::remove`] must still end it, if later.
 #[async_trait]
@@ -161,6 +162,12 @@ pub trait Sandbox: Send {
     /// Completes when an idle sandbox ends by itself, so that its charge is given back at once. A backend whose idle
     /// sandboxes can't end by themselves never completes it. It borrows nothing: it is awaited beside the sandbox's use.
     fn ended(&self) -> Option<BoxFuture> {
+        None
+    }
+
+    /// One more way into the same sandbox, for one invocation at a time beside others: a sandbox with its own stdio, whose
+    /// `resume` thaws all of it, and whose removal ends only this way. `None` where its program can serve only one at a time.
+    fn lane(&self) -> Option<Box<dyn Sandbox>> {
         None
     }
 

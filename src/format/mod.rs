@@ -58,6 +58,8 @@ use std::time::{Duration, SystemTime};
 pub struct Call<'a> {
     /// The invocation's id.
     pub id: InvocationId,
+    /// The function's namespace.
+    pub namespace: &'a str,
     /// The function's name.
     pub function: &'a str,
     /// The function's memory limit, in bytes.

@@ -34,7 +34,6 @@ const NO_RUN: &str = "The action did not produce a valid response and exited une
 #[derive(Debug, Default)]
 pub(super) struct Openwhisk {
     http: Reader,
-    namespace: String,
     /// Whether the answer that is awaited is to `/init`.
     begins: bool,
     /// The longest result that is taken, in bytes.
@@ -77,7 +76,6 @@ impl Wire for Openwhisk {
         env.insert("__OW_ACTION_VERSION", VERSION);
         let value = InitValue { name: &init.name, main: &init.main, code, binary: false, env };
         let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
-        self.namespace.clone_from(&init.namespace);
         self.begins = true;
         self.http.awaits(ANSWER);
         Ok(request)
@@ -93,8 +91,8 @@ impl Wire for Openwhisk {
         }
         let deadline = call.deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
         let about = json(&RunBody {
-            namespace: &self.namespace,
-            action_name: action(&self.namespace, call.function),
+            namespace: call.namespace,
+            action_name: action(call.namespace, call.function),
             action_version: VERSION,
             activation_id: call.id.to_string(),
             transaction_id: call.id.to_string(),

@@ -117,6 +117,11 @@ impl Format {
         !matches!(self, Self::Default)
     }
 
+    /// Whether one sandbox can serve several requests at once (`SEEDS.md W2`): each has a connection of its own.
+    pub const fn shares(self) -> bool {
+        matches!(self, Self::Openwhisk | Self::Server)
+    }
+
     /// Whether a runtime's sandbox can be given a function's source in it.
     pub const fn carries_source(self) -> bool {
         matches!(self, Self::Frame | Self::Openwhisk)

@@ -53,7 +53,7 @@ impl Function {
                 )));
             }
         }
-        if limits.concurrency > 1 {
+        if limits.concurrency > 1 && !self.format.shares() {
             return Err(Error::invalid(format!(
                 "`concurrency` is {}, but format `{}` carries one request at a time: give 1 and raise `max_sandboxes`",
                 limits.concurrency, self.format

@@ -303,6 +303,7 @@ mod tests {
         let (mut session, body) = (Session::new(format), Bytes::new());
         let call = Call {
             id: crate::invocation::InvocationId::new(),
+            namespace: "default",
             function: "busy",
             memory: 1 << 20,
             max_reply: 1 << 20,

@@ -37,7 +37,7 @@ impl Running {
         };
         let (began, init, revised) = (host.now(), init.clone(), life.revised.clone());
         let limit = revised.function.limits.start_timeout;
-        life.logs.serve(request.id, request.lines);
+        life.serve(request.id, request.lines);
         let written = match fresh {
             // Any other was looked at when it was made fit.
             true => exchange::take_stray(life.sandbox.as_mut(), &mut life.session).map_err(|broken| {

@@ -107,7 +107,7 @@ impl Shared {
                 Submitted::Granted(job, grant, later) => (Ok((job, grant, arrival)), Some(later)),
                 Submitted::Waits(waiting) => (Box::pin(waiting.granted(arrival, patience)).await, None),
             };
-            let (job, mut run, granted) = match granted {
+            let (job, run, granted) = match granted {
                 Ok((job, Grant::Run(run), at)) => (job, run, at),
                 Ok((_, Grant::Refused(Refused::Closed), _)) => return Attempt::Closed,
                 Ok((_, Grant::Refused(Refused::Because(error)), _)) | Err(error) => {
@@ -115,9 +115,6 @@ impl Shared {
                     return Attempt::Ended(Err(error));
                 }
             };
-            if run.life.blank {
-                run.life.adopt(revised);
-            }
             outcome.start = Some(run.start);
             let running = Running::new(self, (job, run), (arrival, granted), outcome);
             let mut ran = pin!(ran(running, request, upload, parts_above, outcome));
@@ -208,8 +205,13 @@ async fn ran(
     parts_above: usize,
     outcome: &mut Outcome,
 ) -> Result<Result<Answered>, Waiting> {
-    if running.make_fit().await {
-        return Ok(running.run(request, upload, parts_above, outcome).await);
+    match running.make_fit().await {
+        Ok(true) => return Ok(running.run(request, upload, parts_above, outcome).await),
+        Ok(false) => {}
+        Err(error) => {
+            running.release(Fate::Poisoned);
+            return Ok(Err(error));
+        }
     }
     // It ran nowhere yet.
     (outcome.start, outcome.phases) = (None, Phases::default());

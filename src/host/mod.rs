@@ -10,6 +10,7 @@ mod exchange;
 mod flow;
 mod initialise;
 mod invoke;
+mod lanes;
 mod limit;
 mod memory;
 mod ongoing;

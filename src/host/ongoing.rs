@@ -123,6 +123,6 @@ impl Ongoing {
 
     /// Nobody wants the rest of it: its sandbox goes (`SEEDS.md E10`).
     pub(super) fn cut(&mut self) {
-        self.running.release(Fate::Poisoned);
+        self.running.give_up();
     }
 }

@@ -54,6 +54,7 @@ async fn ask(sandbox: &mut dyn Sandbox, revised: &Revised, path: &str) -> Result
     let call = Call {
         id: InvocationId::new(),
         function: &function.name,
+        namespace: &function.namespace,
         memory: revised.memory,
         max_reply: function.limits.max_reply,
         deadline: SystemTime::now() + function.limits.timeout,

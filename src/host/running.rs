@@ -7,6 +7,7 @@ use super::Shared;
 use super::exchange::{self, Step, is_fit};
 use super::flow::Flow;
 use super::invoke::Waiting;
+use super::lanes::{Entry, Key};
 use super::ongoing::{Answered, Ongoing};
 use super::sandbox::Life;
 use super::state::{Run, Work};
@@ -17,7 +18,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Call;
 use crate::invocation::{Outcome, Request, Start};
 use crate::pool::{Fate, JobId, SandboxId, Time};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
@@ -31,6 +35,8 @@ pub(super) struct Running {
     granted: Time,
     /// Whether it had to be thawed or given its code first.
     was_delayed: bool,
+    /// Whether others wait at the gate until this one has made the sandbox ready.
+    key: Option<Key>,
     /// When the run ended, if that has been seen.
     pub(super) ended: Option<Time>,
 }
@@ -59,21 +65,49 @@ impl Running {
             life: Some(run.life),
             granted,
             was_delayed: false,
+            key: None,
             ended: None,
         }
     }
 
     /// Resumes a paused sandbox and looks whether it still lives. False: the job must have another one (`SEEDS.md W17`, `W20`).
-    pub(super) async fn make_fit(&mut self) -> bool {
-        let Some(life) = self.life.as_mut() else { return false };
+    /// An error: the code couldn't be loaded by whoever came first, and no more by this one (`SEEDS.md W22`).
+    pub(super) async fn make_fit(&mut self) -> Result<bool> {
+        let Some(life) = self.life.as_mut() else { return Ok(false) };
+        if let Some(gate) = life.gate().cloned() {
+            let entry = gate.enter();
+            let mut entry = pin!(entry);
+            let first = poll_fn(|cx| Poll::Ready(entry.as_mut().poll(cx))).await;
+            let waits = first.is_pending();
+            match if let Poll::Ready(entry) = first { entry } else { entry.await } {
+                Entry::Open => self.was_delayed |= waits,
+                Entry::First(key, undone) => {
+                    (life.paused, life.blank) = (undone.paused, undone.blank);
+                    self.key = Some(key);
+                }
+                Entry::Broken(None) => return Ok(false),
+                Entry::Broken(Some(error)) => return Err(error),
+            }
+        }
         if life.paused {
             if let Err(error) = life.sandbox.resume().await {
                 tracing::warn!(function = %life.revised.function.name, "a paused sandbox could not be resumed: {error}");
-                return false;
+                return Ok(false);
             }
             life.paused = false;
             self.was_delayed = true;
         }
+        if !life.blank
+            && let Some(key) = self.key.take()
+        {
+            key.open();
+        }
+        Ok(self.lives())
+    }
+
+    /// Whether its sandbox can serve it, as far as that can be told.
+    fn lives(&mut self) -> bool {
+        let Some(life) = self.life.as_mut() else { return false };
         // One that dies before its first request has failed to initialise: its own error says how (`SEEDS.md W22`), and
         // another one would fare no better.
         if life.is_fresh(self.start) {
@@ -118,16 +152,23 @@ impl Running {
     ) -> Result<Answered> {
         let host = self.host.clone();
         if self.life.as_ref().is_some_and(|life| life.blank) {
-            Box::pin(self.initialise(request, outcome)).await?;
+            let loaded = Box::pin(self.initialise(request, outcome)).await;
+            match (&loaded, self.key.take()) {
+                (Ok(()), Some(key)) => key.open(),
+                (Err(error), Some(key)) => key.fail(error.clone()),
+                (_, None) => {}
+            }
+            loaded?;
             self.was_delayed = true;
         }
         let Some(life) = self.life.as_mut() else { return Err(Error::internal("the sandbox was lost")) };
         let revised = life.revised.clone();
-        life.logs.serve(request.id, request.lines);
+        life.serve(request.id, request.lines);
         let function = &revised.function;
         let limit = function.limits.timeout;
         let call = Call {
             id: request.id,
+            namespace: &function.namespace,
             function: &function.name,
             memory: revised.memory,
             max_reply: function.limits.max_reply,
@@ -215,10 +256,22 @@ impl Running {
         }
     }
 
+    /// Its caller has gone: so does the sandbox (`SEEDS.md E10`), or where others may be in it, the way into it. A server
+    /// hears of that as of any client that hangs up.
+    pub(super) fn give_up(&mut self) {
+        let Some(life) = self.life.as_mut() else { return };
+        life.spoil();
+        let shared = life.gate().is_some() && self.key.is_none();
+        self.release(if shared { Fate::Keep } else { Fate::Poisoned });
+    }
+
     /// Gives the sandbox back.
     pub(super) fn release(&mut self, fate: Fate) {
-        let Some(life) = self.life.take() else { return };
+        let Some(mut life) = self.life.take() else { return };
         let (job, sandbox, held) = (self.job, self.sandbox, life.held());
+        if fate == Fate::Poisoned {
+            life.spoil();
+        }
         let ended = self.ended.unwrap_or_else(|| self.host.now());
         self.host.event_at(ended, |state| {
             state.put(life);
@@ -230,7 +283,8 @@ impl Running {
     /// that it is.
     pub(super) async fn end(&mut self, given_up: GivenUp) {
         const A_WHILE: Duration = Duration::from_secs(5);
-        let Some(life) = self.life.take() else { return };
+        let Some(mut life) = self.life.take() else { return };
+        life.spoil();
         let (job, sandbox, held) = (self.job, self.sandbox, life.held());
         let host = self.host.clone();
         let mut work = host.decide(|state, now| {
@@ -252,7 +306,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.release(Fate::Poisoned);
+        self.give_up();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What lies under the host's one short lock: the pool, and beside it the sandboxes at rest and the callers that wait.
 
 use super::registry::{Load, Revised};
-use super::sandbox::Life;
+use super::sandbox::{Life, Sharing};
 use crate::error::{Error, ErrorKind};
 use crate::invocation::Start;
 use crate::pool::{Action, Fate, FunctionId, JobId, Kind, Pool, Refusal, SandboxId, Target, Time, Why};
@@ -146,9 +146,18 @@ impl State {
         }
     }
 
-    /// Lays a sandbox at rest in its slot.
-    pub(super) fn put(&mut self, life: Box<Life>) {
+    /// Lays a sandbox at rest in its slot, and a way into one beside it.
+    pub(super) fn put(&mut self, mut life: Box<Life>) {
         let index = life.id.index();
+        if let Sharing::Lane { .. } = life.sharing {
+            life.leave();
+            if let Some(Some(base)) = self.sandboxes.get_mut(index)
+                && base.id == life.id
+            {
+                base.rejoin(life);
+            }
+            return;
+        }
         if let Some(slot) = slot(&mut self.sandboxes, index) {
             *slot = Some(life);
         }
@@ -157,7 +166,33 @@ impl State {
     /// Takes a sandbox from its slot, if it is the one meant and at rest.
     fn take(&mut self, sandbox: SandboxId) -> Option<Box<Life>> {
         let slot = self.sandboxes.get_mut(sandbox.index())?;
-        if slot.as_ref()?.id == sandbox { slot.take() } else { None }
+        if slot.as_ref()?.id != sandbox {
+            return None;
+        }
+        let mut life = slot.take()?;
+        life.alone_again();
+        Some(life)
+    }
+
+    /// Takes what a job is to run in: the sandbox, or a way into one that is shared.
+    fn take_for_job(&mut self, sandbox: SandboxId) -> Option<Box<Life>> {
+        let slot = self.sandboxes.get_mut(sandbox.index())?;
+        let life = slot.as_mut().filter(|life| life.id == sandbox)?;
+        if let Load::Stem = life.revised.load
+            && let Some(function) = self.pool.serves(sandbox)
+            && let Some(Some(revised)) = self.functions.get(function.index())
+        {
+            life.adopt(revised);
+        }
+        if life.revised.function.limits.concurrency == 1 {
+            return slot.take();
+        }
+        let lane = life.lane();
+        if lane.is_none() {
+            // Dropped, it ends.
+            *slot = None;
+        }
+        lane
     }
 
     /// From now on `job` hears by the receiver what becomes of it.
@@ -184,7 +219,7 @@ impl State {
         while let Some(action) = self.pool.pop_action() {
             match action {
                 Action::Assign { job, sandbox, start, .. } => {
-                    let Some(life) = self.take(sandbox) else {
+                    let Some(life) = self.take_for_job(sandbox) else {
                         // The pool hands out only what is at rest; were it ever wrong, the job is not lost.
                         tracing::error!(?sandbox, "a sandbox was assigned that isn't here");
                         self.pool.reschedule(now, sandbox, job);

@@ -4,7 +4,7 @@ use super::Shared;
 use super::promise::Promise;
 use super::ready::ready;
 use super::registry::{Load, Revised};
-use super::sandbox::Life;
+use super::sandbox::{Life, Sharing};
 use super::state::{State, Work};
 use crate::backend::{Logs, StartSpec, Started};
 use crate::error::Error;
@@ -118,6 +118,7 @@ impl Shared {
                     used: false,
                     blank,
                     paused: false,
+                    sharing: Sharing::Alone,
                 });
                 let held = life.held();
                 // A backend may find out with a start that it can't start one-shot functions ahead: what is kept ready

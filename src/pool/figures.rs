@@ -1,7 +1,7 @@
 //! The pool in figures (`SEEDS.md W19`): read off the books, never counted.
 
 use super::Pool;
-use super::types::{Figures, FunctionFigures, FunctionId};
+use super::types::{Figures, FunctionFigures, FunctionId, SandboxId};
 
 impl Pool {
     /// The pool in figures.
@@ -27,6 +27,13 @@ impl Pool {
             ended: self.ended,
             evicted: self.evicted,
         }
+    }
+
+    /// The function that a sandbox serves. `None` for one started ahead that nobody has taken yet.
+    pub fn serves(&self, sandbox: SandboxId) -> Option<FunctionId> {
+        let known = self.sandboxes.get(sandbox.index)?;
+        let index = known.function().filter(|_| self.sandboxes.has(sandbox.index, sandbox.generation))?;
+        Some(FunctionId { index, generation: self.functions.generation(index) })
     }
 
     /// One function in figures.

@@ -6,10 +6,17 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
+
+static INITIALISED: AtomicBool = AtomicBool::new(false);
+static RUNS: AtomicU32 = AtomicU32::new(0);
+/// How many have come that wait for each other, and word of it.
+static TOGETHER: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
 
 fn main() {
     let how = std::env::var("WHISK_INIT").unwrap_or_default();
@@ -20,39 +27,56 @@ fn main() {
         _ => {}
     }
     let server = TcpListener::bind("0.0.0.0:8080").unwrap();
-    let (mut initialised, mut runs) = (false, 0);
     for (connection, caller) in server.incoming().enumerate() {
-        serve(caller.unwrap(), connection + 1, &how, &mut initialised, &mut runs);
+        let (caller, how) = (caller.unwrap(), how.clone());
+        spawn(move || serve(caller, connection + 1, &how));
     }
 }
 
-fn serve(mut to: TcpStream, connection: usize, how: &str, initialised: &mut bool, runs: &mut u32) {
+fn serve(mut to: TcpStream, connection: usize, how: &str) {
     let mut from = BufReader::new(to.try_clone().unwrap());
     while let Some((path, body)) = request(&mut from) {
         if path == "/init" {
             println!("init {body}");
-            match (how, *initialised) {
+            match (how, INITIALISED.load(Ordering::SeqCst)) {
+                ("slow", false) => {
+                    sleep(Duration::from_millis(300));
+                    reply(&mut to, 200, r#"{"ok":true}"#);
+                }
                 ("exit", _) => exit(4),
                 ("hang", _) => sleep(Duration::from_secs(600)),
                 ("fail", _) => reply(&mut to, 502, r#"{"error":"there is no main"}"#),
                 (_, true) => reply(&mut to, 403, r#"{"error":"Cannot initialize the action more than once."}"#),
                 _ => reply(&mut to, 200, r#"{"ok":true}"#),
             }
-            *initialised = true;
+            INITIALISED.store(true, Ordering::SeqCst);
             continue;
         }
-        *runs += 1;
+        let runs = RUNS.fetch_add(1, Ordering::SeqCst) + 1;
         let asked = body.split(r#""do":""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("echo");
         println!("out {runs}");
         eprintln!("err {runs}");
         match asked {
             "exit" => exit(5),
             "hang" => sleep(Duration::from_secs(600)),
+            "together" => {
+                let wanted = body.split(r#""wanted":"#).nth(1).and_then(|rest| rest.split([',', '}']).next());
+                let wanted: u32 = wanted.unwrap().parse().unwrap();
+                let mut inside = TOGETHER.0.lock().unwrap();
+                *inside += 1;
+                TOGETHER.1.notify_all();
+                drop(TOGETHER.1.wait_while(inside, |inside| *inside < wanted).unwrap());
+                reply(&mut to, 200, &format!(r#"{{"run":{runs}}}"#));
+            }
             "hog" => {
                 let mut all: Vec<Vec<u8>> = vec![];
                 loop {
                     all.push(vec![1; 1 << 20]);
                 }
+            }
+            "late" => {
+                sleep(Duration::from_millis(1500));
+                reply(&mut to, 200, &format!(r#"{{"run":{runs}}}"#));
             }
             "fail" => reply(&mut to, 502, r#"{"error":"it threw"}"#),
             "text" => reply(&mut to, 200, "no JSON"),

@@ -19,7 +19,7 @@ use std::task::Context;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turns, watch};
 
 /// Bytes of stderr that are taken at once.
 const PIECE: usize = 8 << 10;
@@ -33,6 +33,8 @@ pub(super) struct Line {
     news: watch::Sender<News>,
     logs: Arc<Logs>,
     stderr: OnceLock<Receiver>,
+    /// One connection is asked for at a time.
+    connecting: Turns<()>,
 }
 
 /// What has come and isn't known yet.
@@ -67,7 +69,7 @@ pub(super) enum End {
 impl Line {
     pub(super) fn new(stream: UnixStream, logs: Arc<Logs>) -> Self {
         let (unread, news, stderr) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
-        Self { stream, unread, news, logs, stderr }
+        Self { stream, unread, news, logs, stderr, connecting: Turns::default() }
     }
 
     /// Has the program run with more environment, on these ends of pipes; its stderr comes out of `stderr`.
@@ -87,17 +89,41 @@ impl Line {
     /// Asks for a connection to a server in the container: `Err(Some(errno))` if there is none to be had,
     /// `Err(None)` if nothing more will be heard.
     pub(super) async fn connect(&self, to: &Listener) -> Result<Peer, Option<i32>> {
-        let before = self.news.borrow().answers;
-        self.unread.lock().asked = true;
-        self.say(&wire::connect(to), &[]).await.map_err(|_| None)?;
-        let answered = |news: &News| match (news.answers > before, news.end) {
-            (true, _) => Some(true),
-            (false, Some(_)) => Some(false),
-            (false, None) => None,
-        };
-        let answer = if self.until(answered).await { self.unread.lock().answer.take() } else { None };
-        let fd = answer.ok_or(None)?.map_err(Some)?;
+        let _turn = self.connecting.lock().await;
+        // Whoever asked before may have gone away without its answer.
+        self.answered().await?;
+        self.ask(&wire::connect(to)).await.map_err(|_| None)?;
+        self.answered().await?;
+        let fd = self.unread.lock().answer.take().ok_or(None)?.map_err(Some)?;
         Peer::new(fd).map_err(|_| None)
+    }
+
+    /// Sends a question. What is cut off here was either not begun, or is asked and will be answered.
+    async fn ask(&self, message: &[u8]) -> io::Result<()> {
+        loop {
+            self.stream.writable().await?;
+            let mut unread = self.unread.lock();
+            match self.stream.try_io(Interest::WRITABLE, || send(&self.stream, message, &[])) {
+                Ok(count) if count == message.len() => {
+                    (unread.asked, unread.answer) = (true, None);
+                    return Ok(());
+                }
+                // A few bytes to a stream that has room for some: the kernel takes all of them or none.
+                Ok(_) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until nothing is asked that isn't answered. `Err(None)` if nothing more will be heard.
+    async fn answered(&self) -> Result<(), Option<i32>> {
+        let answered = |news: &News| match (self.unread.lock().asked, news.end) {
+            (false, _) => Some(Ok(())),
+            (true, Some(_)) => Some(Err(None)),
+            (true, None) => None,
+        };
+        self.until(answered).await
     }
 
     /// Sends a message, and descriptors with its first byte.

@@ -24,6 +24,7 @@ mod exit;
 mod holder;
 mod home;
 mod image;
+mod lane;
 mod line;
 mod names;
 mod network;

@@ -124,6 +124,14 @@ impl Declared {
         &self.shared.engine
     }
 
+    /// Thaws one of its containers.
+    pub(super) async fn resume(&self, container: &str) -> Result<()> {
+        let engine = self.engine();
+        let answer =
+            engine.call(engine.quick, async |client| client.unpause_container(container).await).await;
+        answer.map_err(|fault| engine.refused("resume a container", fault))
+    }
+
     /// Makes sure of the image and starts a container, all within the function's `start_timeout`. `None` where its
     /// environment has to be known for that and isn't yet.
     pub(super) async fn run(

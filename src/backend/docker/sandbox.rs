@@ -2,6 +2,7 @@
 
 use super::attach::Attach;
 use super::exit;
+use super::lane::Lane;
 use super::line::{End, Line};
 use super::network::Network;
 use super::pipes::{NotRun, Pipes};
@@ -184,7 +185,7 @@ impl Contained {
 }
 
 /// Why a container ended: what its kiln-init said, or where that doesn't tell, what the engine says.
-async fn told(end: End, engines: impl Future<Output = Exit>) -> Exit {
+pub(super) async fn told(end: End, engines: impl Future<Output = Exit>) -> Exit {
     let End::Told(Ended { how, out_of_memory }) = end else { return engines.await };
     match (how, out_of_memory) {
         (How::Code(0), _) => Exit::Code(0),
@@ -229,9 +230,7 @@ impl Sandbox for Contained {
     }
 
     async fn resume(&mut self) -> Result<()> {
-        let (engine, id) = (self.declared.engine(), self.container()?.id());
-        let answer = engine.call(engine.quick, async |client| client.unpause_container(id).await).await;
-        answer.map_err(|fault| engine.refused("resume a container", fault))
+        self.declared.resume(self.container()?.id()).await
     }
 
     async fn exit(&mut self) -> Exit {
@@ -274,6 +273,13 @@ impl Sandbox for Contained {
         let engine = self.declared.engine().clone();
         // An engine that went away took the attached connection with it: the sandbox is of no use either way.
         Some(Box::pin(async move { exit::ended(&engine, &id).await }))
+    }
+
+    fn lane(&self) -> Option<Box<dyn Sandbox>> {
+        let (Channel::Served(served), Some(container)) = (&self.channel, &self.container) else {
+            return None;
+        };
+        Some(Box::new(Lane::new(self.declared.clone(), container.id().to_owned(), served.another())))
     }
 
     async fn remove(mut self: Box<Self>) -> Exit {

@@ -9,7 +9,7 @@ use super::line::Line;
 use super::peer::{Idle, Peer};
 use super::queue::Queue;
 use super::wire::{LEADS_AWAY, Listener, NO_SOCKET};
-use crate::backend::{Logs, Stdio};
+use crate::backend::{BoxFuture, Logs, Stdio};
 use crate::error::{Error, Result};
 use crate::function::{Format, Target};
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// How long a server that can't be connected to is left alone before it is tried again: OpenWhisk's contract has the one,
 /// and what else listens is ready the sooner for the other.
@@ -53,6 +53,10 @@ pub(super) struct Served {
     expected: usize,
     /// What is waited for of the log, while a request's end is awaited: until when, and how much had come.
     resting: Option<(Pin<Box<Sleep>>, u64)>,
+    /// Whether it is one of several connections to the server, whose log is everybody's.
+    beside: bool,
+    /// The same for one of several: nobody is waited for longer than that, or who is silent could be waited for until nobody speaks.
+    whole: Option<BoxFuture>,
 }
 
 enum State {
@@ -91,19 +95,34 @@ impl Served {
                 Err(None) => return Err(Unreached::Ended),
             }
         };
-        let (queue, buffer) = (Queue::default(), BytesMut::new());
-        Ok(Self {
+        Ok(Self::over((line, logs, listener, marks_log), state, false))
+    }
+
+    fn over(
+        (line, logs, listener, marks_log): (Arc<Line>, Arc<Logs>, Listener, bool),
+        state: State,
+        beside: bool,
+    ) -> Self {
+        Self {
             line,
             logs,
             listener,
             marks_log,
             state,
             deaf: false,
-            queue,
-            buffer,
+            queue: Queue::default(),
+            buffer: BytesMut::new(),
             expected: 0,
             resting: None,
-        })
+            beside,
+            whole: None,
+        }
+    }
+
+    /// One more connection to the same server, made when it is first used.
+    pub(super) fn another(&self) -> Self {
+        let same = (self.line.clone(), self.logs.clone(), self.listener.clone(), self.marks_log);
+        Self::over(same, State::Closed, true)
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -179,10 +198,20 @@ pub(super) enum Unreached {
     Odd(&'static str),
 }
 
+/// Waits until the log of a run that has just answered is whole, or has had its time.
+async fn whole(logs: Arc<Logs>) {
+    let ends = logs.awaits();
+    if timeout(SILENCE, logs.whole(ends)).await.is_err() {
+        logs.forgive(ends);
+    }
+}
+
 impl Drop for Served {
     /// Whoever waits beside it for its end has the line, too.
     fn drop(&mut self) {
-        self.line.hang_up();
+        if !self.beside {
+            self.line.hang_up();
+        }
     }
 }
 
@@ -218,6 +247,13 @@ impl Stdio for Served {
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.marks_log {
             self.line.poll_stderr(cx);
+            return Poll::Ready(());
+        }
+        if self.beside {
+            let logs = &self.logs;
+            let whole = self.whole.get_or_insert_with(|| Box::pin(whole(logs.clone())));
+            ready!(whole.as_mut().poll(cx));
+            self.whole = None;
             return Poll::Ready(());
         }
         loop {

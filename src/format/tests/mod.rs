@@ -23,6 +23,7 @@ pub(super) fn call() -> Call<'static> {
     static BODY: Bytes = Bytes::from_static(b"world");
     Call {
         id: *ID.get_or_init(InvocationId::new),
+        namespace: "default",
         function: "echo",
         memory: 128 * MIB,
         max_reply: 16 * MIB,

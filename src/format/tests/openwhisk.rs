@@ -67,7 +67,8 @@ fn an_init_and_a_run_are_written_as_the_contract_has_them() {
     assert_eq!(body, expected);
     assert!(done(&mut session, http(200, "{}")).0.is_ok());
     let arguments = Bytes::from_static(br#" {"name": "you"}"#);
-    let (line, body) = sent(&session.encode(&Call { body: &arguments, ..call() }).unwrap());
+    let (line, body) =
+        sent(&session.encode(&Call { namespace: "guest", body: &arguments, ..call() }).unwrap());
     assert_eq!(line, "POST /run HTTP/1.1");
     let id = call().id.to_string();
     let expected = json!({
