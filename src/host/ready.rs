@@ -53,6 +53,7 @@ async fn ask(sandbox: &mut dyn Sandbox, revised: &Revised, path: &str) -> Result
     let mut session = Session::new(function.format);
     let call = Call {
         id: InvocationId::new(),
+        namespace: &function.namespace,
         function: &function.name,
         namespace: &function.namespace,
         memory: revised.memory,
