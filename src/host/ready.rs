@@ -55,7 +55,6 @@ async fn ask(sandbox: &mut dyn Sandbox, revised: &Revised, path: &str) -> Result
         id: InvocationId::new(),
         namespace: &function.namespace,
         function: &function.name,
-        namespace: &function.namespace,
         memory: revised.memory,
         max_reply: function.limits.max_reply,
         deadline: SystemTime::now() + function.limits.timeout,

@@ -95,20 +95,12 @@ impl Served {
                 Err(None) => return Err(Unreached::Ended),
             }
         };
-<<<<<<< HEAD
-        Ok(Self::over((line, logs, listener, marks_log), state, false))
-    }
-
-    fn over(
-        (line, logs, listener, marks_log): (Arc<Line>, Arc<Logs>, Listener, bool),
-=======
         Ok(Self::over((line, logs, listener), marks_log, state, false))
     }
 
     fn over(
         (line, logs, listener): (Arc<Line>, Arc<Logs>, Listener),
         marks_log: bool,
->>>>>>> main
         state: State,
         beside: bool,
     ) -> Self {
@@ -130,13 +122,8 @@ impl Served {
 
     /// One more connection to the same server, made when it is first used.
     pub(super) fn another(&self) -> Self {
-<<<<<<< HEAD
-        let same = (self.line.clone(), self.logs.clone(), self.listener.clone(), self.marks_log);
-        Self::over(same, State::Closed, true)
-=======
         let to = (self.line.clone(), self.logs.clone(), self.listener.clone());
         Self::over(to, self.marks_log, State::Closed, true)
->>>>>>> main
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -204,17 +191,6 @@ impl Served {
     }
 }
 
-<<<<<<< HEAD
-/// Why a server can't be reached.
-pub(super) enum Unreached {
-    /// Its program has ended.
-    Ended,
-    /// What is where it should listen can't be it.
-    Odd(&'static str),
-}
-
-=======
->>>>>>> main
 /// Waits until the log of a run that has just answered is whole, or has had its time.
 async fn whole(logs: Arc<Logs>) {
     let ends = logs.awaits();
@@ -223,8 +199,6 @@ async fn whole(logs: Arc<Logs>) {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// Why a server can't be reached.
 pub(super) enum Unreached {
     /// Its program has ended.
@@ -233,7 +207,6 @@ pub(super) enum Unreached {
     Odd(&'static str),
 }
 
->>>>>>> main
 impl Drop for Served {
     /// Whoever waits beside it for its end has the line, too.
     fn drop(&mut self) {
