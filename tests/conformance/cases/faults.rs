@@ -169,7 +169,9 @@ pub async fn the_functions_own_error_is_told(bench: &mut Bench) {
             let reply = bench.reply("faulty", "/error/too-bad", "").await;
             assert_eq!((reply.status, &reply.body[..]), (200, &br#"{"error":"too-bad"}"#[..]));
         }
-        Format::Server | Format::HttpStream => panic!("no row of the table has it: see tests/served/"),
+        Format::Server | Format::HttpStream | Format::WasiHttp => {
+            panic!("no row of the table has it: see tests/served/ and tests/wasi_http")
+        }
         Format::Http | Format::Json => {
             let reply = bench.reply("faulty", "/error/too-bad", "").await;
             assert_eq!((reply.status, &reply.body[..]), (500, &b"too-bad"[..]));
