@@ -95,7 +95,7 @@ fn declared(args: &Run) -> Result<Declared, Error> {
     let mut function = functions.into_iter().find(|function| function.name == what).ok_or_else(missing)?;
     // One request needs one sandbox, and that is started for it.
     function.prewarm = 0;
-    runtimes.iter_mut().for_each(|runtime| runtime.prewarm.clear());
+    runtimes.iter_mut().for_each(Runtime::keep_none);
     Ok(Declared { function, runtimes, settings })
 }
 

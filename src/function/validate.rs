@@ -11,7 +11,7 @@ impl Function {
             valid_name("namespace", &self.namespace)?;
         }
         match self.backend() {
-            _ if self.code.source.is_some() => self.validate_source()?,
+            _ if self.code.source.is_some() && !self.loads_itself() => self.validate_source()?,
             None => {
                 return Err(Error::invalid("it has no code: give it `wasm`, `image`, or both, or `source`"));
             }
@@ -103,6 +103,12 @@ impl Function {
         }
     }
 
+    /// Whether it is an image that is given its code once it runs.
+    pub(crate) fn loads_itself(&self) -> bool {
+        let unnamed = self.code.source.as_ref().is_some_and(|source| source.runtime.is_empty());
+        unnamed && self.code.image.is_some() && self.code.wasm.is_none() && self.format.initialises()
+    }
+
     /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
     fn validate_source(&self) -> Result<()> {
         let Some(source) = &self.code.source else { return Ok(()) };
@@ -164,6 +170,18 @@ mod tests {
 
     fn echo() -> Function {
         Function::wasm("echo", "echo.wasm")
+    }
+
+    #[test]
+    fn an_image_may_be_given_code_where_its_format_has_a_word_for_it() {
+        let mut function = Function::image("x", "x:1").format(Format::Openwhisk);
+        function.code.source =
+            Some(super::super::Source::new("", super::super::Module::Bytes("code".into())));
+        function.validate().unwrap();
+        function.args.push("-v".into());
+        function.validate().unwrap();
+        function.format = Format::Json;
+        assert!(function.validate().unwrap_err().message().contains("can't go with `source`"));
     }
 
     /// SEEDS.md E6: a maximum of 0 is refused when it is declared.

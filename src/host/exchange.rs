@@ -301,9 +301,11 @@ mod tests {
     async fn asked(busy: &mut Busy, format: Format) -> Result<Verdict, GivenUp> {
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let (mut session, body) = (Session::new(format), Bytes::new());
+        let env = Default::default();
         let call = Call {
             id: crate::invocation::InvocationId::new(),
             namespace: "default",
+            env: &env,
             function: "busy",
             memory: 1 << 20,
             max_reply: 1 << 20,
@@ -312,9 +314,10 @@ mod tests {
             path: "/",
             url: "".into(),
             headers: Headers::default(),
-            caller: None,
+            peer: None,
             body: &body,
             rest: Rest::Nothing,
+            caller: None,
             parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());

@@ -27,7 +27,7 @@ async fn an_action_is_initialised_once_and_runs_over_one_connection_without_a_ne
         assert_eq!(asked["activation_id"].as_str().unwrap().len(), 32);
         assert!(asked["deadline"].as_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000_000);
     }
-    let error = failed(&host, json!([1])).await;
+    let error = failed(&host, json!(1)).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     end(host, &engine).await;
 }

@@ -5,6 +5,7 @@
 #[path = "../common/serve.rs"]
 mod process;
 
+mod archives;
 mod cli;
 mod killed;
 mod npm;

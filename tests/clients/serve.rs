@@ -19,6 +19,11 @@ pub fn root(path: &str) -> PathBuf {
 
 impl Home {
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with more in its manifest.
+    pub fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let js = std::env::var_os("KILN_JS_WASM")
             .map(PathBuf::from)
@@ -28,6 +33,7 @@ impl Home {
         if let Some(js) = &js {
             manifest.push_str(&format!("[runtime.js]\nwasm = \"{}\"\n", js.display()));
         }
+        manifest.push_str(more);
         std::fs::write(folder.path().join("kiln.toml"), manifest).unwrap();
         Self { folder, js }
     }

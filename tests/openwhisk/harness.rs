@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
-use kiln::backend::fake;
+use kiln::backend::{Backend, fake};
 use kiln::function::Module;
 use kiln::openwhisk::{Namespace, OpenWhisk, OpenWhiskConfig, Ranges};
 use kiln::server::Server;
@@ -14,6 +14,7 @@ use kiln::store::Store;
 use kiln::{BackendKind, Host, Runtime};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -21,6 +22,9 @@ use tokio::task::JoinHandle;
 /// The keys of two namespaces.
 pub const GUEST: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:guests-own-key";
 pub const OTHER: &str = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:others-own-key";
+
+/// Where actions are told that the API is.
+pub const API_HOST: &str = "http://here:8080";
 
 pub struct Api {
     pub address: SocketAddr,
@@ -54,16 +58,25 @@ pub async fn api() -> Api {
 
 /// A server over a store.
 pub async fn with(store: Store, ranges: Ranges, memory: u64) -> Api {
-    let (backend, wasm) = fake::backend(BackendKind::Wasm);
     let (docker, _) = fake::backend(BackendKind::Docker);
+    over(docker, store, ranges, memory).await
+}
+
+/// A server whose images run on a backend.
+pub async fn over(docker: Arc<dyn Backend>, store: Store, ranges: Ranges, memory: u64) -> Api {
+    let (backend, wasm) = fake::backend(BackendKind::Wasm);
     let lines = Runtime::new("lines").kind("lines:default").kind("lines:1");
     let lines = lines.wasm(Module::Bytes("runtime".into()));
     let host = Host::builder().memory(memory).backend(backend).backend(docker).runtime(lines);
     // What its loading logs, and how long that takes, is for each cold start to tell.
     let host = host.snapshots(false).max_wait(Duration::from_secs(2)).build().unwrap();
     let namespace = |name: &str, key: &str| Namespace { name: name.into(), key: key.into() };
-    let config =
-        OpenWhiskConfig { namespaces: vec![namespace("guest", GUEST), namespace("other", OTHER)], ranges };
+    let config = OpenWhiskConfig {
+        namespaces: vec![namespace("guest", GUEST), namespace("other", OTHER)],
+        ranges,
+        api_host: Some(API_HOST.into()),
+        ..OpenWhiskConfig::default()
+    };
     let api = OpenWhisk::open(host.clone(), store.clone(), config).await.unwrap();
     let failed = api.start().await;
     assert!(failed.is_empty(), "{failed:?}");

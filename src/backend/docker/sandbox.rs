@@ -124,7 +124,7 @@ impl Contained {
         let Channel::Pipes(pipes) = &mut self.channel else {
             return Err(Error::internal("a container without kiln-init is told to serve"));
         };
-        pipes.one_log();
+        pipes.all_log();
         let (line, logs) = (pipes.line().clone(), self.spec.logs.clone());
         let ran = self.run(&[]).await?;
         let began = Instant::now();

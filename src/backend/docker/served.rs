@@ -3,7 +3,7 @@
 //!
 //! The connection is kept from one request to the next. One that the server has closed in between is made anew before the
 //! next request's first byte, and never after: what a server has seen of a request isn't sent again. Its stdout and its
-//! stderr are one pipe, and all of that is log.
+//! stderr are log, both.
 
 use super::line::Line;
 use super::peer::{Idle, Peer};
@@ -230,7 +230,7 @@ impl Stdio for Served {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        self.line.poll_stderr(cx);
+        self.line.poll_log(cx);
         self.resting = None;
         if !ready!(self.poll_connected(cx)) {
             return Poll::Ready(Ok(None));
@@ -247,7 +247,7 @@ impl Stdio for Served {
     /// never says so is at rest once it has answered.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.marks_log {
-            self.line.poll_stderr(cx);
+            self.line.poll_log(cx);
             return Poll::Ready(());
         }
         if self.beside {
@@ -258,7 +258,7 @@ impl Stdio for Served {
             return Poll::Ready(());
         }
         loop {
-            self.line.poll_stderr(cx);
+            self.line.poll_log(cx);
             let (ends, written) = self.logs.ends();
             if ends >= 2 || self.has_ended() {
                 self.resting = None;

@@ -76,7 +76,7 @@ pub(super) fn select(declared: &Declared, names: &[String], backends: Backends) 
         }));
     }
     let mut runtimes = manifest.runtimes;
-    runtimes.iter_mut().for_each(|runtime| runtime.prewarm.clear());
+    runtimes.iter_mut().for_each(Runtime::keep_none);
     Ok(Selection { settings: manifest.host, runtimes, functions })
 }
 
