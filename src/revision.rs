@@ -33,6 +33,7 @@ impl Function {
             hash.field(dir.guest.as_bytes());
             hash.field(&[u8::from(dir.writable)]);
         }
+        hash.field(format!("{:?}", self.network).as_bytes());
         hash.field(self.user.as_deref().unwrap_or("").as_bytes());
         if let Some(source) = &self.code.source {
             for text in [&source.runtime, &source.main, &source.file] {

@@ -30,6 +30,7 @@ impl Function {
             )));
         }
         self.validate_server()?;
+        self.validate_network()?;
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [
@@ -109,6 +110,22 @@ impl Function {
         unnamed && self.code.image.is_some() && self.code.wasm.is_none() && self.format.initialises()
     }
 
+    /// A container may be let into a network, but into nobody else's own.
+    fn validate_network(&self) -> Result<()> {
+        let Some(network) = &self.network else { return Ok(()) };
+        if self.backend() == Some(BackendKind::Wasm) {
+            return Err(Error::invalid("`network` is for images, and modules have none: leave it out"));
+        }
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let is_name = network.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if network == "host" || !is_name || !network.bytes().all(fits) {
+            return Err(Error::invalid(format!(
+                "`network` is {network:?}: give the name of one of the engine's networks, as \"bridge\", that is nobody's own"
+            )));
+        }
+        Ok(())
+    }
+
     /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
     fn validate_source(&self) -> Result<()> {
         let Some(source) = &self.code.source else { return Ok(()) };
@@ -118,6 +135,7 @@ impl Function {
             ("image", self.code.image.is_some(), "its runtime has the image"),
             ("args", !self.args.is_empty(), begun),
             ("dirs", !self.dirs.is_empty(), begun),
+            ("network", self.network.is_some(), begun),
             ("user", self.user.is_some(), begun),
         ] {
             if given {
@@ -234,6 +252,22 @@ mod tests {
         }
         let message = refused(echo(), |it| it.format = Format::Server);
         assert!(message.contains("give `image`"), "{message}");
+    }
+
+    #[test]
+    fn a_network_is_the_engines_and_nobodys_own() {
+        let on = |network: &str| {
+            let mut function = Function::image("app", "app:1");
+            function.network = Some(network.into());
+            function.validate()
+        };
+        on("bridge").unwrap();
+        for network in ["", "host", "container:other", "a b", "-a"] {
+            assert!(on(network).unwrap_err().message().starts_with("`network`"), "{network:?}");
+        }
+        let mut module = echo();
+        module.network = Some("bridge".into());
+        assert!(module.validate().unwrap_err().message().starts_with("`network`"));
     }
 
     #[test]
