@@ -15,6 +15,7 @@ impl Function {
         hash.field(code);
         hash.field(format!("{:?}", self.code.image.as_ref().map(|image| image.pull)).as_bytes());
         hash.field(self.format.as_str().as_bytes());
+        hash.field(format!("{:?}{:?}", self.port, self.ready_path).as_bytes());
         hash.field(format!("{:?}", self.limits).as_bytes());
         hash.field(format!("{:?}{:?}", self.idle_timeout, self.pause_after).as_bytes());
         hash.field(&self.prewarm.to_le_bytes());
@@ -32,6 +33,7 @@ impl Function {
             hash.field(dir.guest.as_bytes());
             hash.field(&[u8::from(dir.writable)]);
         }
+        hash.field(format!("{:?}", self.network).as_bytes());
         hash.field(self.user.as_deref().unwrap_or("").as_bytes());
         if let Some(source) = &self.code.source {
             for text in [&source.runtime, &source.main, &source.file] {

@@ -241,7 +241,7 @@ impl State {
     /// As which stream a line is shown: a function's prints are its stdout, though its runtime writes them on stderr, since
     /// its replies have stdout.
     fn shown(&self, on: Stream) -> Stream {
-        let printed = self.function.code.source.is_some() && self.function.format.port().is_none();
+        let printed = self.function.code.source.is_some() && !self.function.format.is_served();
         if printed { Stream::Stdout } else { on }
     }
 

@@ -205,6 +205,10 @@ pub trait Stdio: Send {
     /// backend can't see that, at once.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// Gives up the connection over which a server in the sandbox is reached, with all that waits for it: what is written
+    /// next goes over another. Where there is no server there is nothing to be done.
+    fn renew(&mut self) {}
+
     /// What stdout holds that nobody asked for, without waiting: after `poll_rest`, or before a new request.
     fn stray(&mut self) -> Option<Bytes>;
 }

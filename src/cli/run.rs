@@ -110,7 +110,7 @@ fn name_of(file: &str) -> String {
 /// What the command line says wins over the manifest.
 fn adjust(function: &mut Function, args: Run) -> Result<(), Error> {
     if let Some(format) = args.format {
-        function.format = format;
+        function.set_format(format);
     }
     function.backend = args.backend.or(function.backend);
     function.limits.memory = args.memory.or(function.limits.memory);

@@ -9,6 +9,8 @@ use crate::intake::IntakeConfig;
 use crate::manifest::{IntakeSettings, MEMORY, Manifest, StoreSettings};
 use crate::openwhisk::{Namespace, OpenWhiskConfig, Ranges};
 use crate::store::{Store, StoreConfig};
+use crate::xdg;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +37,7 @@ impl Place {
 
     /// Where it is unless said.
     pub(super) fn usual() -> Self {
-        usual(|name| std::env::var_os(name).map(PathBuf::from)).map_or(Self::Memory, Self::Folder)
+        usual(|name| std::env::var_os(name)).map_or(Self::Memory, Self::Folder)
     }
 
     /// The key of namespace `guest`, where a server has made one here.
@@ -68,12 +70,9 @@ impl Place {
     }
 }
 
-fn usual(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
-    absolute("STATE_DIRECTORY").or_else(|| {
-        let home = || absolute("HOME").map(|home| home.join(".local/state"));
-        absolute("XDG_STATE_HOME").or_else(home).map(|folder| folder.join("kiln"))
-    })
+fn usual(variables: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let users = || xdg::own(&variables, "XDG_STATE_HOME", ".local/state");
+    xdg::absolute(&variables, "STATE_DIRECTORY").or_else(users)
 }
 
 fn make(folder: &Path) -> std::io::Result<()> {
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn the_usual_folder_is_systemds_else_the_users() {
         let of = |known: &[(&str, &str)]| {
-            usual(|name| known.iter().find(|(known, _)| *known == name).map(|(_, path)| PathBuf::from(path)))
+            usual(|name| known.iter().find(|(known, _)| *known == name).map(|(_, path)| path.into()))
         };
         let path = |path: &str| Some(PathBuf::from(path));
         assert_eq!(of(&[("STATE_DIRECTORY", "/var/lib/kiln"), ("HOME", "/h")]), path("/var/lib/kiln"));

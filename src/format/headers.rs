@@ -48,6 +48,24 @@ pub(super) fn carried<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str
     headers.iter().filter(move |(name, _)| !is_ours(name) && passes(name, named.as_deref()))
 }
 
+/// The caller's headers that reach a server, in order: none that the host writes itself.
+pub(super) fn proxied<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    const FORWARDED: [&str; 4] =
+        ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"];
+    let is_kilns = |name: &str| name.get(..5).is_some_and(|start| alike(start, "kiln-"));
+    called(headers)
+        .filter(move |(name, _)| !is_kilns(name) && !FORWARDED.iter().any(|ours| alike(name, ours)))
+}
+
+/// The caller's headers that reach an FDK, in order.
+pub(super) fn called<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    const OURS: [&str; 4] = ["host", "content-length", "fn-call-id", "fn-deadline"];
+    let named = named(headers);
+    headers
+        .iter()
+        .filter(move |(name, _)| passes(name, named.as_deref()) && !OURS.iter().any(|ours| alike(name, ours)))
+}
+
 /// The caller's content type, if it reaches the function.
 pub(super) fn content_type(headers: Headers<'_>) -> Option<&str> {
     carried(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)

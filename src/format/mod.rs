@@ -28,13 +28,18 @@ mod chunked;
 mod fields;
 mod frame;
 mod gather;
+mod head;
 mod headers;
 mod http;
+mod http_stream;
 mod init;
 mod json;
 mod oneshot;
 mod openwhisk;
+mod response;
 mod scan;
+mod sending;
+mod server;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -46,6 +51,7 @@ use crate::function::Format;
 use crate::invocation::{Address, Caller, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 /// One request, as a format sees it.
@@ -73,6 +79,8 @@ pub struct Call<'a> {
     pub url: Address<'a>,
     /// The caller's headers.
     pub headers: Headers<'a>,
+    /// The address it came from, where it has one.
+    pub peer: Option<IpAddr>,
     /// The body, or the start of it.
     pub body: &'a Bytes,
     /// How much of the body is to come after that.
@@ -105,10 +113,11 @@ pub enum Rest {
 }
 
 /// Whether a format can begin to write a request before its body is there: `json` and `openwhisk` can't, and `http` and `frame` only
-/// where the body's length is known. Both write it in front; functions in the wild read no chunks.
+/// where the body's length is known. Both write it in front; functions in the wild read no chunks. Servers do.
 pub const fn can_begin(format: Format, rest: Rest) -> bool {
     match (format, rest) {
-        (_, Rest::Nothing) | (Format::Default, _) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
+        (_, Rest::Nothing) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
+        (Format::Default | Format::Server | Format::HttpStream, _) => true,
         (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json | Format::Openwhisk, _) => false,
     }
 }
@@ -155,6 +164,15 @@ pub enum Progress {
 #[error("{0}")]
 pub struct Broken(pub String);
 
+/// What lasts beyond an exchange with a server, whose connection can be made anew.
+#[derive(Clone, Copy, Debug)]
+struct Lasts {
+    /// Whether the connection can carry another.
+    stream: bool,
+    /// Whether the sandbox stays where the connection has broken.
+    sandbox: bool,
+}
+
 /// What each format does; [`Session`] sees to the order of calls and to poison.
 trait Wire: std::fmt::Debug + Send + Sync {
     /// Writes a request, with `scratch` (empty) to write in, and makes ready for its reply. Unchanged after an error.
@@ -186,6 +204,10 @@ trait Wire: std::fmt::Debug + Send + Sync {
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken>;
     /// Stdout has ended while a reply was awaited.
     fn end(&mut self) -> Result<Reply, Broken>;
+    /// What lasts beyond an exchange. `None` where there is one stream only, and its end is the sandbox's.
+    fn lasts(&self) -> Option<Lasts> {
+        None
+    }
 }
 
 /// The most of a written request's buffer that a session keeps for the next one, in bytes.
@@ -205,6 +227,8 @@ pub struct Session {
     writing: bool,
     /// Why nothing may be read or written any more.
     poison: Option<Broken>,
+    /// Whether the stream is to be renewed before anything else.
+    spent: bool,
     scratch: BytesMut,
 }
 
@@ -217,8 +241,18 @@ impl Session {
             Format::Json => Box::<json::Json>::default(),
             Format::Frame => Box::<frame::Frame>::default(),
             Format::Openwhisk => Box::<openwhisk::Openwhisk>::default(),
+            Format::Server => Box::<server::Server>::default(),
+            Format::HttpStream => Box::<http_stream::HttpStream>::default(),
         };
-        Self { format, wire, busy: false, writing: false, poison: None, scratch: BytesMut::new() }
+        Self {
+            format,
+            wire,
+            busy: false,
+            writing: false,
+            poison: None,
+            spent: false,
+            scratch: BytesMut::new(),
+        }
     }
 
     /// The session of a new sandbox of a runtime that has loaded its function already.
@@ -232,13 +266,23 @@ impl Session {
     pub fn grace(&self) -> Duration {
         match self.format {
             Format::Openwhisk => Duration::from_secs(10),
-            Format::Default | Format::Http | Format::Json | Format::Frame => Duration::from_millis(100),
+            _ => Duration::from_millis(100),
         }
     }
 
     /// Whether the guest may still say that it has initialised: `frame`, until its `ready` frame or its first reply.
     pub fn awaits_ready(&self) -> bool {
         self.poison.is_none() && self.wire.awaits_ready()
+    }
+
+    /// Whether the stream is to be renewed before the next request ([`crate::backend::Stdio::renew`]). Told once.
+    pub fn renews(&mut self) -> bool {
+        std::mem::take(&mut self.spent)
+    }
+
+    /// Whether nothing has gone wrong that costs the sandbox.
+    pub fn is_sound(&self) -> bool {
+        self.poison.is_none()
     }
 
     /// Bytes that came while no request was under way: white space, a `ready` frame, or a breach.
@@ -250,6 +294,10 @@ impl Session {
             return Ok(());
         }
         let answer = self.wire.idle(bytes);
+        if answer.is_err() && self.wire.lasts().is_some() {
+            self.spent = true;
+            return Ok(());
+        }
         self.judged(answer)
     }
 
@@ -306,10 +354,14 @@ impl Session {
         let mut answer = self.wire.read(piece);
         if let Ok(Progress::Done { stray, .. }) = &mut answer {
             self.busy = false;
+            let (writing, lasts) = (std::mem::take(&mut self.writing), self.wire.lasts());
             if *stray {
                 self.poison = Some(Broken("bytes came after the reply".into()));
             }
-            if std::mem::take(&mut self.writing) {
+            if let Some(lasts) = lasts {
+                // A server that has answered has had enough of the request, but another can't follow it.
+                self.spent = writing || !lasts.stream;
+            } else if writing {
                 // Whatever is missing of the request, the guest would take the next one for it.
                 *stray = true;
                 self.poison = Some(Broken("the reply came before its request was written whole".into()));
@@ -326,8 +378,11 @@ impl Session {
         } else {
             Err(Broken("stdout ended while no request was under way".into()))
         };
-        self.poison = Some(Broken("stdout has ended".into()));
         (self.busy, self.writing) = (false, false);
+        match self.wire.lasts() {
+            Some(lasts) if lasts.sandbox || answer.is_ok() => self.spent = true,
+            _ => self.poison = Some(Broken("stdout has ended".into())),
+        }
         answer
     }
 
@@ -352,8 +407,11 @@ impl Session {
     /// Passes an answer on, and remembers a breach.
     fn judged<T>(&mut self, answer: Result<T, Broken>) -> Result<T, Broken> {
         if let Err(broken) = &answer {
-            self.poison = Some(broken.clone());
             (self.busy, self.writing) = (false, false);
+            match self.wire.lasts() {
+                Some(Lasts { sandbox: true, .. }) => self.spent = true,
+                _ => self.poison = Some(broken.clone()),
+            }
         }
         answer
     }

@@ -5,7 +5,7 @@
 //! action gave. One that has the key `error` is a reply, too: what that means is its caller's matter. Everything else is
 //! the function's failure, in OpenWhisk's own words, and costs the sandbox as it does there.
 
-use super::http::Http;
+use super::response::{Awaited, Reader};
 use super::text::{excerpt, put};
 use super::{Broken, Call, Encoded, First, Init, Progress, Wire};
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ const RESULT: usize = 1 << 20;
 const SHOWN: usize = 1 << 10;
 /// The longest answer that is read, in bytes: of a longer one nothing is told.
 const LONGEST: u64 = 16 << 20;
+/// Any answer is read whole.
+const ANSWER: Awaited = Awaited { limit: LONGEST, parts_above: usize::MAX, to_head: false };
 /// Of functions that aren't actions, which have revisions instead.
 const VERSION: &str = "0.0.1";
 
@@ -39,7 +41,7 @@ const NO_RUN: &str = "The action did not produce a valid response and exited une
 /// The reader's side.
 #[derive(Debug, Default)]
 pub(super) struct Openwhisk {
-    http: Http,
+    http: Reader,
     /// Whether the answer that is awaited is to `/init`.
     begins: bool,
     /// The longest result that is taken, in bytes.
@@ -104,7 +106,7 @@ impl Wire for Openwhisk {
         let value = InitValue { name, main: &init.main, code, binary: init.binary, env };
         let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
         self.begins = true;
-        self.http.awaits(LONGEST);
+        self.http.awaits(ANSWER);
         Ok(request)
     }
 
@@ -135,12 +137,12 @@ impl Wire for Openwhisk {
         // A caller who is known judges the length of results itself, and makes a record of those that are too long.
         let most = usize::try_from(call.max_reply).unwrap_or(usize::MAX);
         self.most = if call.caller.is_some() { most } else { RESULT.min(most) };
-        self.http.awaits(LONGEST);
+        self.http.awaits(ANSWER);
         Ok(request)
     }
 
     fn idle(&mut self, bytes: Bytes) -> Result<(), Broken> {
-        self.http.idle(bytes)
+        self.http.idle(&bytes)
     }
 
     fn read(&mut self, piece: Bytes) -> Result<Progress, Broken> {

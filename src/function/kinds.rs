@@ -1,6 +1,7 @@
 //! Where a function runs, and how it is spoken to.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What makes a function's sandboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -31,11 +32,11 @@ impl fmt::Display for BackendKind {
     }
 }
 
-/// How a request and a reply are written on a sandbox's stdin and stdout (`SEEDS.md I9`).
+/// How a request and a reply are written: on a sandbox's stdin and stdout (`SEEDS.md I9`), or to a server in it.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// One process for each request: body in, end of file, the whole of stdout is the reply.
     #[default]
@@ -48,11 +49,34 @@ pub enum Format {
     Frame,
     /// OpenWhisk's container contract: HTTP/1.1 to a server in the sandbox, `/init` once and `/run` for each request.
     Openwhisk,
+    /// HTTP/1.1 to a server in the sandbox, as a proxy speaks it.
+    Server,
+    /// Fn's contract with its FDKs: HTTP/1.1 to a server on a Unix socket in the sandbox, `/call` for each request.
+    HttpStream,
+}
+
+/// Where in its sandbox a server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A TCP port of its loopback.
+    Port(u16),
+    /// A Unix socket, by its path.
+    Socket(&'static str),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "port {port}"),
+            Self::Socket(path) => f.write_str(path),
+        }
+    }
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk];
+    pub const ALL: [Self; 7] =
+        [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk, Self::Server, Self::HttpStream];
 
     /// Those that are spoken on stdin and stdout, and so by modules and images alike.
     pub const STDIO: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];
@@ -65,14 +89,21 @@ impl Format {
             Self::Json => "json",
             Self::Frame => "frame",
             Self::Openwhisk => "openwhisk",
+            Self::Server => "server",
+            Self::HttpStream => "http-stream",
         }
     }
 
-    /// Where in its sandbox a guest listens, if it is spoken to as a server is: its stdout is then log, as its stderr.
-    pub const fn port(self) -> Option<u16> {
+    /// Whether its guest is spoken to as a server is, and not on its stdin and stdout: its stdout is then log, as its stderr.
+    pub const fn is_served(self) -> bool {
+        matches!(self, Self::Openwhisk | Self::Server | Self::HttpStream)
+    }
+
+    /// The `start_timeout` of functions that don't say: Fn gives an FDK five seconds until it listens.
+    pub const fn start_timeout(self) -> Duration {
         match self {
-            Self::Openwhisk => Some(8080),
-            Self::Default | Self::Http | Self::Json | Self::Frame => None,
+            Self::HttpStream => Duration::from_secs(5),
+            _ => Duration::from_secs(60),
         }
     }
 
@@ -88,7 +119,7 @@ impl Format {
 
     /// Whether one sandbox can serve several requests at once (`SEEDS.md W2`): each has a connection of its own.
     pub const fn shares(self) -> bool {
-        matches!(self, Self::Openwhisk)
+        matches!(self, Self::Openwhisk | Self::Server)
     }
 
     /// Whether a runtime's sandbox can be given a function's source in it.

@@ -1,6 +1,6 @@
 //! What a function may take of the machine.
 
-use super::MIB;
+use super::{Format, MIB};
 use std::time::Duration;
 
 /// What a function may take of the machine.
@@ -10,7 +10,7 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// The longest that one request may run; waiting and starting don't count (`SEEDS.md E9`).
     pub timeout: Duration,
-    /// The longest that one start may take.
+    /// The longest that one start may take. Default 60 s; 5 s in `http-stream`.
     pub start_timeout: Duration,
     /// Requests that one sandbox serves at once.
     pub concurrency: u32,
@@ -29,7 +29,7 @@ impl Default for Limits {
         Self {
             memory: None,
             timeout: Duration::from_secs(30),
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Format::Default.start_timeout(),
             concurrency: 1,
             max_sandboxes: 64,
             max_uses: None,

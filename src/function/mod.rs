@@ -14,7 +14,7 @@ mod source;
 mod validate;
 
 pub use code::{Code, Dir, Image, Module, PullPolicy};
-pub use kinds::{BackendKind, Format};
+pub use kinds::{BackendKind, Format, Target};
 pub use limits::Limits;
 pub use source::Source;
 pub(crate) use validate::valid_name;
@@ -39,6 +39,10 @@ pub struct Function {
     pub backend: Option<BackendKind>,
     /// How requests and replies are written. A source function's is its runtime's; it may be left as it is.
     pub format: Format,
+    /// Where an image of `server` listens. `None`: [`DEFAULT_PORT`].
+    pub port: Option<u16>,
+    /// What an image of `server` answers with 2xx once it is ready. `None`: it is ready when it listens.
+    pub ready_path: Option<String>,
     /// What it may take.
     pub limits: Limits,
     /// Sandboxes that are started before any request (`SEEDS.md W3`). A source function's are stem cells of its runtime,
@@ -54,9 +58,17 @@ pub struct Function {
     pub args: Vec<String>,
     /// Directories that it may open.
     pub dirs: Vec<Dir>,
+    /// The engine's network that its containers join, by name. `None`: none, but for their own loopback.
+    pub network: Option<String>,
     /// The user inside the container. `None`: the image's own if it names one that isn't root, else `65534:65534`.
     pub user: Option<String>,
 }
+
+/// Where a server listens that doesn't say.
+pub const DEFAULT_PORT: u16 = 8080;
+
+/// Where Fn's contract has its FDKs listen.
+pub(crate) const FN_SOCKET: &str = "/tmp/iofs/lsnr.sock";
 
 /// The namespace of functions that name none.
 pub const DEFAULT_NAMESPACE: &str = "_";
@@ -69,6 +81,8 @@ impl Function {
             code: Code::default(),
             backend: None,
             format: Format::Default,
+            port: None,
+            ready_path: None,
             limits: Limits::default(),
             prewarm: 0,
             idle_timeout: None,
@@ -76,6 +90,7 @@ impl Function {
             env: BTreeMap::new(),
             args: Vec::new(),
             dirs: Vec::new(),
+            network: None,
             user: None,
         }
     }
@@ -115,8 +130,26 @@ impl Function {
     /// The same function with a format.
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {
-        self.format = format;
+        self.set_format(format);
         self
+    }
+
+    /// Gives it a format, and that format's `start_timeout` unless it had another than its old one's.
+    pub(crate) fn set_format(&mut self, format: Format) {
+        if self.limits.start_timeout == self.format.start_timeout() {
+            self.limits.start_timeout = format.start_timeout();
+        }
+        self.format = format;
+    }
+
+    /// Where in its sandbox it listens, if it is a server.
+    pub fn target(&self) -> Option<Target> {
+        match self.format {
+            Format::Openwhisk => Some(Target::Port(DEFAULT_PORT)),
+            Format::Server => Some(Target::Port(self.port.unwrap_or(DEFAULT_PORT))),
+            Format::HttpStream => Some(Target::Socket(FN_SOCKET)),
+            Format::Default | Format::Http | Format::Json | Format::Frame => None,
+        }
     }
 
     /// The same function with a memory limit, in bytes.

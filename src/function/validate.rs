@@ -23,12 +23,14 @@ impl Function {
             }
             Some(_) => {}
         }
-        if self.format.port().is_some() && self.backend() == Some(BackendKind::Wasm) {
+        if self.format.is_served() && self.backend() == Some(BackendKind::Wasm) {
             return Err(Error::invalid(format!(
                 "format `{}` is spoken to a server, which modules have none of: give `image`, or another format",
                 self.format
             )));
         }
+        self.validate_server()?;
+        self.validate_network()?;
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [
@@ -79,10 +81,49 @@ impl Function {
         Ok(())
     }
 
+    /// What only a server can be told.
+    fn validate_server(&self) -> Result<()> {
+        for (key, given) in [("port", self.port.is_some()), ("ready_path", self.ready_path.is_some())] {
+            if given && self.format != Format::Server {
+                return Err(Error::invalid(format!(
+                    "`{key}` goes with format `server` only, and this is `{}`: leave it out",
+                    self.format
+                )));
+            }
+        }
+        if self.port == Some(0) {
+            return Err(Error::invalid("`port` is 0, where nothing listens: give 1 to 65535"));
+        }
+        match &self.ready_path {
+            Some(path) if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic()) => {
+                Err(Error::invalid(format!(
+                    "`ready_path` is {path:?}: give a path that begins with `/`, percent-encoded, as \"/healthz\""
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is an image that is given its code once it runs.
     pub(crate) fn loads_itself(&self) -> bool {
         let unnamed = self.code.source.as_ref().is_some_and(|source| source.runtime.is_empty());
         unnamed && self.code.image.is_some() && self.code.wasm.is_none() && self.format.initialises()
+    }
+
+    /// A container may be let into a network, but into nobody else's own.
+    fn validate_network(&self) -> Result<()> {
+        let Some(network) = &self.network else { return Ok(()) };
+        if self.backend() == Some(BackendKind::Wasm) {
+            return Err(Error::invalid("`network` is for images, and modules have none: leave it out"));
+        }
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let is_name = network.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if network == "host" || !is_name || !network.bytes().all(fits) {
+            return Err(Error::invalid(format!(
+                "`network` is {network:?}: give the name of one of the engine's networks, as \"bridge\", that is nobody's own"
+            )));
+        }
+        Ok(())
     }
 
     /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
@@ -94,6 +135,7 @@ impl Function {
             ("image", self.code.image.is_some(), "its runtime has the image"),
             ("args", !self.args.is_empty(), begun),
             ("dirs", !self.dirs.is_empty(), begun),
+            ("network", self.network.is_some(), begun),
             ("user", self.user.is_some(), begun),
         ] {
             if given {
@@ -187,6 +229,56 @@ mod tests {
         assert!(both.validate().is_ok());
         both.code.image = None;
         assert!(both.validate().is_err());
+    }
+
+    #[test]
+    fn what_a_server_is_told_is_told_to_no_other() {
+        let server = || Function::image("app", "app:1").format(Format::Server);
+        server().validate().unwrap();
+        let refused = |mut function: Function, change: fn(&mut Function)| {
+            change(&mut function);
+            function.validate().unwrap_err().message().to_owned()
+        };
+        for message in [
+            refused(server(), |it| it.port = Some(0)),
+            refused(server().format(Format::Openwhisk), |it| it.port = Some(80)),
+        ] {
+            assert!(message.starts_with("`port`"), "{message}");
+        }
+        for path in ["healthz", "", "/a b", "/a\r\nX: y", "/caf\u{e9}"] {
+            let mut function = server();
+            function.ready_path = Some(path.into());
+            assert!(function.validate().unwrap_err().message().starts_with("`ready_path`"), "{path:?}");
+        }
+        let message = refused(echo(), |it| it.format = Format::Server);
+        assert!(message.contains("give `image`"), "{message}");
+    }
+
+    #[test]
+    fn a_network_is_the_engines_and_nobodys_own() {
+        let on = |network: &str| {
+            let mut function = Function::image("app", "app:1");
+            function.network = Some(network.into());
+            function.validate()
+        };
+        on("bridge").unwrap();
+        for network in ["", "host", "container:other", "a b", "-a"] {
+            assert!(on(network).unwrap_err().message().starts_with("`network`"), "{network:?}");
+        }
+        let mut module = echo();
+        module.network = Some("bridge".into());
+        assert!(module.validate().unwrap_err().message().starts_with("`network`"));
+    }
+
+    #[test]
+    fn a_formats_own_start_timeout_gives_way_to_one_that_was_given() {
+        let function = || Function::image("f", "f:1");
+        assert_eq!(function().format(Format::HttpStream).limits.start_timeout.as_secs(), 5);
+        let back = function().format(Format::HttpStream).format(Format::Server);
+        assert_eq!(back.limits.start_timeout.as_secs(), 60);
+        let mut given = function();
+        given.limits.start_timeout = std::time::Duration::from_secs(7);
+        assert_eq!(given.format(Format::HttpStream).limits.start_timeout.as_secs(), 7);
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub(super) fn is_fit(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
 /// Takes what a sandbox wrote while no request was under way: it must never be read as a reply (`SEEDS.md E2`).
 pub(super) fn take_stray(sandbox: &mut dyn Sandbox, session: &mut Session) -> Result<(), Broken> {
     for _ in 0..STRAYS {
+        if session.renews() {
+            sandbox.stdio().renew();
+        }
         let Some(bytes) = sandbox.stdio().stray() else { return Ok(()) };
         session.idle(bytes)?;
     }
@@ -140,7 +143,7 @@ fn poll_read(
             Ok(Progress::Done { answer, stray }) => Verdict { answer, clean: !stray }.into(),
             Err(broken) => {
                 let broken = Error::failed(format!("the function broke its format: {broken}"));
-                Verdict::poisoned(Err(broken)).into()
+                Verdict { answer: Err(broken), clean: session.is_sound() }.into()
             }
         };
         return Poll::Ready(Some(Read::Step(step)));
@@ -173,6 +176,9 @@ async fn last(
 pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bool {
     // Its caller has the reply already: a sandbox that goes on working doesn't hold it up, it is replaced.
     let grace = session.grace();
+    if session.renews() {
+        sandbox.stdio().renew();
+    }
     let at_rest = poll_fn(|cx| sandbox.stdio().poll_rest(cx));
     let mut at_rest = std::pin::pin!(at_rest);
     let first = poll_fn(|cx| Poll::Ready(at_rest.as_mut().poll(cx))).await;
@@ -182,8 +188,8 @@ pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bo
 
 /// Stdout has ended: the whole of a one-shot function's reply if it succeeded, a failure otherwise.
 async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
-    if format.port().is_some() {
-        return Verdict::poisoned(Err(hung_up(sandbox, session).await));
+    if format.is_served() {
+        return hung_up(sandbox, session, format).await;
     }
     let exit = last_words(sandbox).await;
     let answer = match (exit, format.is_streaming()) {
@@ -197,17 +203,22 @@ async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format)
     Verdict::poisoned(answer)
 }
 
-/// A server has closed its connection: it may live on, so its end is waited for only as long as one takes.
-async fn hung_up(sandbox: &mut dyn Sandbox, session: &mut Session) -> Error {
+/// A server has closed its connection: that may be how its reply ends. Where it isn't, the server may live on, so its end is
+/// waited for only as long as one takes.
+async fn hung_up(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
     const ENDING: Duration = Duration::from_secs(1);
-    let why = session.end().err().map_or_else(String::new, |Broken(why)| why);
-    match tokio::time::timeout(ENDING, sandbox.exit()).await {
-        Ok(exit @ Exit::OutOfMemory) => {
+    let Broken(why) = match session.end() {
+        Ok(reply) => return Verdict { answer: Ok(reply), clean: session.is_sound() },
+        Err(broken) => broken,
+    };
+    let error = match tokio::time::timeout(ENDING, sandbox.exit()).await {
+        Ok(exit @ Exit::OutOfMemory) if format == Format::Openwhisk => {
             exit.into_error().context("The action exhausted its memory and was aborted.")
         }
         Ok(exit) => exit.into_error().context(why),
-        Err(_) => Error::failed(why),
-    }
+        Err(_) => return Verdict { answer: Err(Error::failed(why)), clean: session.is_sound() },
+    };
+    Verdict::poisoned(Err(error))
 }
 
 /// The transport failed: what the sandbox died of, if it did, says more than the transport's error.
@@ -303,6 +314,7 @@ mod tests {
             path: "/",
             url: "".into(),
             headers: Headers::default(),
+            peer: None,
             body: &body,
             rest: Rest::Nothing,
             caller: None,

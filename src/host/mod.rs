@@ -16,6 +16,7 @@ mod memory;
 mod ongoing;
 mod parts;
 mod promise;
+mod ready;
 mod record;
 mod registry;
 mod running;

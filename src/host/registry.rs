@@ -2,7 +2,7 @@
 
 use crate::backend::Program;
 use crate::format::Init;
-use crate::function::{BackendKind, Function, MIB};
+use crate::function::{BackendKind, FN_SOCKET, Format, Function, MIB};
 use crate::pool::{FunctionId, Kind};
 use crate::revision::Revision;
 use std::collections::BTreeMap;
@@ -48,12 +48,28 @@ impl Revised {
         matches!(self.load, Load::Source(_) | Load::Snapshot)
     }
 
+    /// Whether its sandboxes are a runtime's until they are given its source. An image that loads its code itself has
+    /// sandboxes of its own, which can be started ahead for it and for nobody else.
+    pub(super) fn is_of_runtime(&self) -> bool {
+        let code = &self.function.code;
+        matches!(self.load, Load::Source(_)) && code.image.is_none() && code.wasm.is_none()
+    }
+
     /// What each of its sandboxes is told of itself as it is started.
     pub(super) fn env(&self) -> Vec<(String, String)> {
-        vec![
-            ("FN_FORMAT".into(), self.function.format.as_str().into()),
+        let function = &self.function;
+        let mut env = vec![
+            ("FN_FORMAT".into(), function.format.as_str().into()),
             ("FN_MEMORY".into(), (self.memory / MIB).to_string()),
-        ]
+        ];
+        if function.format == Format::HttpStream {
+            // What an FDK is told of Fn's own ids: the nearest that there is here.
+            env.push(("FN_LISTENER".into(), format!("unix:{FN_SOCKET}")));
+            env.push(("FN_TYPE".into(), "sync".into()));
+            env.push(("FN_FN_ID".into(), function.name.clone()));
+            env.push(("FN_APP_ID".into(), function.namespace.clone()));
+        }
+        env
     }
 
     /// The prewarmed sandboxes that serve it, by the pool's names.

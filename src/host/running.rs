@@ -178,6 +178,7 @@ impl Running {
             path: request.path,
             url: request.url,
             headers: request.headers,
+            peer: request.peer,
             body: &upload.start,
             rest: upload.rest,
             caller: request.caller,

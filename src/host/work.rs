@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::promise::Promise;
+use super::ready::ready;
 use super::registry::{Load, Revised};
 use super::sandbox::{Life, Sharing};
 use super::state::{State, Work};
@@ -92,7 +93,10 @@ impl Shared {
             logs: logs.clone(),
         };
         let promise = Promise::new(&self, move |state, now| state.pool.start_failed(now, sandbox));
-        let started = revised.program.start(spec).await;
+        let started = match revised.program.start(spec).await {
+            Ok(started) => ready(started, &revised).await,
+            Err(error) => Err(error),
+        };
         promise.kept();
         match started {
             Ok(Started { sandbox: started, phases }) => {

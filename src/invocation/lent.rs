@@ -3,6 +3,7 @@
 use super::{Invocation, InvocationId, Lines};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Request<'a> {
     pub url: Address<'a>,
     /// The caller's headers, in order, without hop-by-hop ones.
     pub headers: Headers<'a>,
+    /// The address it came from, where it has one.
+    pub peer: Option<IpAddr>,
     /// Give up after this long in all, as [`Invocation::patience`].
     pub patience: Option<Duration>,
     /// Where the lines go that it writes on stderr, beside the log.
@@ -53,6 +56,7 @@ impl Request<'_> {
             path: "/",
             url: Address::default(),
             headers: Headers::default(),
+            peer: None,
             patience: None,
             lines: None,
             caller: None,
@@ -74,6 +78,7 @@ impl<'a> From<&'a Invocation> for Request<'a> {
             path: &invocation.path,
             url: Address::Whole(&invocation.url),
             headers: Headers::from(&invocation.headers),
+            peer: None,
             patience: invocation.patience,
             lines: None,
             caller: None,

@@ -41,24 +41,28 @@ fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Function {
         section.choice("backend", &BackendKind::ALL.map(|backend| (backend.as_str(), backend)));
     function.format =
         section.choice("format", &Format::ALL.map(|format| (format.as_str(), format))).unwrap_or_default();
-    function.limits = limits(&mut section);
+    function.port = section.port("port");
+    function.ready_path = section.text("ready_path", "a path, as \"/healthz\"").map(str::to_owned);
+    function.limits = limits(&mut section, function.format);
     function.prewarm = section.count("prewarm").unwrap_or_default();
     function.idle_timeout = section.duration("idle_timeout");
     function.pause_after = section.duration("pause_after");
     function.env = section.map("env").unwrap_or_default();
     function.args = section.texts("args").unwrap_or_default();
     function.dirs = dirs(&mut section, folder);
+    function.network =
+        section.text("network", "the name of one of the engine's networks, as \"bridge\"").map(str::to_owned);
     function.user = section.text("user", "a user, as \"1000:1000\"").map(str::to_owned);
     section.finish();
     function
 }
 
-fn limits(section: &mut Section<'_>) -> Limits {
+fn limits(section: &mut Section<'_>, format: Format) -> Limits {
     let default = Limits::default();
     Limits {
         memory: section.size("memory"),
         timeout: section.duration("timeout").unwrap_or(default.timeout),
-        start_timeout: section.duration("start_timeout").unwrap_or(default.start_timeout),
+        start_timeout: section.duration("start_timeout").unwrap_or(format.start_timeout()),
         concurrency: section.count("concurrency").unwrap_or(default.concurrency),
         max_sandboxes: section.count("max_sandboxes").unwrap_or(default.max_sandboxes),
         max_uses: section.count("max_uses"),

@@ -97,6 +97,14 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A TCP port.
+    pub(super) fn port(&mut self, key: &'static str) -> Option<u16> {
+        self.read(key, "a port, from 1 to 65535", |value| {
+            let number = value.as_integer().ok_or(None)?;
+            u16::from_str_radix(number.as_str(), number.radix()).map_err(|_| None)
+        })
+    }
+
     /// A string.
     pub(super) fn text(&mut self, key: &'static str, right: &str) -> Option<&'a str> {
         self.read(key, right, |value| value.as_str().filter(|text| !text.is_empty()).ok_or(None))

@@ -182,7 +182,7 @@ fn a_value_of_the_wrong_type() {
     for (line, fault) in [
         (
             "format = \"jsn\"",
-            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\" or \"openwhisk\"",
+            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\", \"openwhisk\", \"server\" or \"http-stream\"",
         ),
         ("backend = \"podman\"", "`backend` is \"podman\": give \"wasm\" or \"docker\""),
         ("pull = true", "`pull` is true: give \"never\", \"if-missing\" or \"always\""),

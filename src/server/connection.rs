@@ -41,12 +41,14 @@ impl Connections {
             tracing::debug!(%error, "can't set TCP_NODELAY");
         }
         let spoke = Arc::new(AtomicBool::new(false));
+        // One that is gone by now asks nothing.
+        let caller = stream.peer_addr().map(|address| address.ip()).ok();
         let service = {
             let (face, spoke) = (Arc::clone(&self.face), Arc::clone(&spoke));
             service_fn(move |request| {
                 spoke.store(true, Ordering::Relaxed);
                 let face = Arc::clone(&face);
-                async move { Ok::<_, Infallible>(face.answer(request).await) }
+                async move { Ok::<_, Infallible>(face.answer(request, caller).await) }
             })
         };
         let connection = self.http.serve_connection(TokioIo::new(stream), service).into_owned();

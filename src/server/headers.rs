@@ -1,7 +1,7 @@
 //! Headers in and out: those of one hop stay behind, those of Kiln's own can't be forged.
 
 use crate::invocation::{HOP_BY_HOP, header};
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use std::borrow::Cow;
 
 /// What begins so is Kiln's to say.
@@ -29,6 +29,15 @@ pub(super) fn outward(from: Vec<(String, String)>, to: &mut HeaderMap) {
             _ => tracing::warn!(header = ?name, "a function's header can't be in a reply and is left out"),
         }
     }
+}
+
+/// Whether a request is a WebSocket's handshake. Any other upgrade is an offer, which nobody has to take (RFC 9110, 7.8).
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    let mut protocols = protocols.flat_map(|list| list.split(','));
+    protocols.any(|protocol| {
+        protocol.split('/').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket"))
+    })
 }
 
 fn starts_with_ours(name: &str) -> bool {
@@ -63,6 +72,15 @@ mod tests {
         headers.append("x-name", HeaderValue::from_bytes("é".as_bytes()).unwrap());
         let kept = [("host", "localhost"), ("x-multi", "a"), ("x-multi", "b"), ("x-name", "é")];
         assert_eq!(inward(&headers), kept.map(|(name, value)| (name, Cow::Borrowed(value))));
+    }
+
+    #[test]
+    fn a_websocket_is_told_from_other_upgrades() {
+        let asks = |value: &'static str| {
+            asks_for_websocket(&HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static(value))]))
+        };
+        assert!(asks("websocket") && asks("h2c, WebSocket/13"));
+        assert!(!asks("h2c") && !asks("TLS/1.0") && !asks_for_websocket(&HeaderMap::new()));
     }
 
     /// SEEDS.md E11: a function's headers reach the caller; those of the connection or Kiln's own are not its to set.

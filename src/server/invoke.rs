@@ -10,6 +10,7 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 const INVOCATION_ID: HeaderName = HeaderName::from_static("kiln-invocation-id");
 const START: HeaderName = HeaderName::from_static("kiln-start");
@@ -22,6 +23,7 @@ pub(super) struct Asked<'a> {
     pub(super) uri: &'a Uri,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// What is asked for: a function, and the name in the path that led to it.
@@ -39,6 +41,11 @@ where
     B::Error: std::fmt::Display,
 {
     let mut request = Request::new();
+    if headers::asks_for_websocket(&asked.headers) {
+        let mut answer = reply::no_websocket(request.id);
+        insert(answer.headers_mut(), INVOCATION_ID, value::id(request.id));
+        return answer;
+    }
     let body = match body::read(body, host.max_body()).await {
         Ok(body) => body,
         Err(error) => {
@@ -57,6 +64,7 @@ where
     request.path = &path;
     request.url = url(asked.uri, &asked.headers);
     request.headers = Headers::lent(&inward);
+    request.peer = asked.peer;
     // A reply to HEAD is never read; and HTTP/1.0 couldn't tell that one has broken off.
     let whole = asked.method == Method::HEAD || asked.version < Version::HTTP_11;
     let parts_above = if whole { usize::MAX } else { STREAM_ABOVE };

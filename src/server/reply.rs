@@ -145,6 +145,15 @@ pub(super) fn only_get() -> Answer {
     answer
 }
 
+/// The answer to a WebSocket's handshake: without a word its caller would have to guess why there is none.
+pub(super) fn no_websocket(invocation: InvocationId) -> Answer {
+    let why =
+        "WebSockets aren't carried: a function gets a request and gives a reply, each as long as it likes";
+    let mut answer = error(&Error::invalid(why), Some(invocation));
+    *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,9 @@
 )]
 #![cfg(feature = "openwhisk")]
 
+#[path = "../common/answer.rs"]
+mod answer;
+
 mod actions;
 mod activations;
 #[cfg(all(feature = "docker", target_os = "linux"))]

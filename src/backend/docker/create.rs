@@ -1,6 +1,6 @@
 //! What a container is created with: the function's code and limits, and as few rights as it can run with.
 //!
-//! No network, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
+//! No network unless the function names one, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
 //! few processes, and a user that isn't root unless the function itself says so.
 
 use super::home::Room;
@@ -9,7 +9,7 @@ use super::network::Network;
 use super::program::{Declared, LEAST};
 use super::wire;
 use crate::error::{Error, Result};
-use crate::function::{Dir, Function};
+use crate::function::{DEFAULT_PORT, Dir, Format, Function, Target};
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, ResourcesUlimits,
 };
@@ -28,6 +28,8 @@ const PIDS: i64 = 256;
 const FILES: i64 = 4096;
 /// `/tmp` at most, in bytes; what it holds counts as the function's memory.
 const TMP: u64 = 16 << 20;
+/// The place of a server's Unix socket at most, in bytes.
+const SOCKETS: u64 = 64 << 10;
 /// Of a namespace's holder: the engine's own helpers count while they start it.
 const HOLDERS_PIDS: i64 = 16;
 /// How much sooner than others the kernel ends it where the whole machine is out of memory, of 1000.
@@ -63,7 +65,7 @@ pub(super) fn body(declared: &Declared, purpose: Purpose<'_>) -> ContainerCreate
         entrypoint,
         cmd,
         user: Some(self::user(function, &purpose.image.user)),
-        env: Some(environment(function, purpose.env)),
+        env: Some(environment(function, purpose.image, purpose.env)),
         labels: Some(purpose.labels),
         attach_stdin: is_attached,
         attach_stdout: is_attached,
@@ -135,13 +137,16 @@ fn host_config(declared: &Declared, room: Option<&Room>, network: Option<&Networ
     let mut mounts: Vec<_> = declared.dirs.iter().map(mount).collect();
     mounts.extend(room.map(shared));
     HostConfig {
-        network_mode: Some(network.map_or_else(|| "none".into(), Network::mode)),
+        network_mode: Some(match network {
+            Some(network) => network.mode(),
+            None => declared.function.network.clone().unwrap_or_else(|| "none".into()),
+        }),
         // Process 1 is the function's own program or kiln-init, whatever the engine's default is.
         init: Some(false),
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges".into()]),
         readonly_rootfs: Some(true),
-        tmpfs: Some([("/tmp".into(), format!("size={},mode=1777", TMP.min(declared.memory / 4)))].into()),
+        tmpfs: Some(tmpfs(declared)),
         memory: Some(memory),
         memory_swap: Some(memory),
         pids_limit: Some(PIDS),
@@ -151,6 +156,20 @@ fn host_config(declared: &Declared, room: Option<&Room>, network: Option<&Networ
         log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
         ..Default::default()
     }
+}
+
+/// What a container may write to, whatever user it runs as.
+fn tmpfs(declared: &Declared) -> HashMap<String, String> {
+    let tmp = format!("size={},mode=1777", TMP.min(declared.memory / 4));
+    let mut all = HashMap::from([("/tmp".to_owned(), tmp)]);
+    if let Some(Target::Socket(path)) = declared.function.target()
+        && let Some((dir, _)) = path.rsplit_once('/')
+        // Unless the function shows a directory of its own there.
+        && !declared.dirs.iter().any(|own| own.guest.trim_end_matches('/') == dir)
+    {
+        all.insert(dir.to_owned(), format!("size={SOCKETS},mode=1777"));
+    }
+    all
 }
 
 fn mount(dir: &Dir) -> Mount {
@@ -164,9 +183,14 @@ fn mount(dir: &Dir) -> Mount {
 }
 
 /// The function's own environment and what is added to it; what comes later wins.
-fn environment(function: &Function, added: &[&[(String, String)]]) -> Vec<String> {
-    let mut all: BTreeMap<&str, &str> =
-        function.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+fn environment(function: &Function, image: &Found, added: &[&[(String, String)]]) -> Vec<String> {
+    // Many servers listen where they are told so; an image that says it itself is right about itself.
+    let port = function.port.unwrap_or(DEFAULT_PORT).to_string();
+    let mut all: BTreeMap<&str, &str> = BTreeMap::new();
+    if function.format == Format::Server && !image.env.iter().any(|entry| entry.starts_with("PORT=")) {
+        all.insert("PORT", &port);
+    }
+    all.extend(function.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     all.extend(added.iter().copied().flatten().map(|(name, value)| (name.as_str(), value.as_str())));
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
@@ -223,7 +247,22 @@ mod tests {
     fn later_environment_wins() {
         let function = Function::image("f", "i").env("A", "1").env("B", "1").env("C", "1");
         let (spec, launch) = (pairs(&[("B", "2"), ("C", "2")]), pairs(&[("C", "3")]));
-        assert_eq!(environment(&function, &[&spec, &launch]), ["A=1", "B=2", "C=3"]);
+        let image = Found::default();
+        assert_eq!(environment(&function, &image, &[&spec, &launch]), ["A=1", "B=2", "C=3"]);
+    }
+
+    #[test]
+    fn a_server_is_told_its_port_unless_it_is_known() {
+        let image =
+            |env: &[&str]| Found { env: env.iter().map(|&entry| entry.into()).collect(), ..Found::default() };
+        let mut server = Function::image("f", "i").format(Format::Server);
+        assert_eq!(environment(&server, &image(&["PORTAL=1"]), &[]), ["PORT=8080"]);
+        assert!(environment(&server, &image(&["PORT=80"]), &[]).is_empty());
+        server.port = Some(3000);
+        assert_eq!(environment(&server, &image(&[]), &[]), ["PORT=3000"]);
+        let server = server.env("PORT", "3001");
+        assert_eq!(environment(&server, &image(&[]), &[]), ["PORT=3001"]);
+        assert!(environment(&server.format(Format::Http).env("PORT", "x"), &image(&[]), &[]) == ["PORT=x"]);
     }
 
     #[test]
@@ -237,7 +276,7 @@ mod tests {
             (&[], &[], &[], None),
             (&[""], &[], &[], None),
         ] {
-            let image = Found { user: String::new(), entrypoint: words(entrypoint), cmd: words(cmd) };
+            let image = Found { entrypoint: words(entrypoint), cmd: words(cmd), ..Found::default() };
             let mut function = Function::image("f", "i");
             function.args = words(args);
             assert_eq!(command(&function, &image).ok(), runs.map(words), "{entrypoint:?} {cmd:?} {args:?}");

@@ -27,13 +27,15 @@ pub(super) struct Images {
 }
 
 /// What an image says about how it runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// The user that it names; may be empty.
     pub(super) user: String,
     /// What it runs, and with what unless a function has arguments of its own.
     pub(super) entrypoint: Vec<String>,
     pub(super) cmd: Vec<String>,
+    /// Its environment, as `NAME=value`.
+    pub(super) env: Vec<String>,
 }
 
 impl Images {
@@ -75,6 +77,7 @@ impl Images {
                     user: config.user.unwrap_or_default(),
                     entrypoint: config.entrypoint.unwrap_or_default(),
                     cmd: config.cmd.unwrap_or_default(),
+                    env: config.env.unwrap_or_default(),
                 }))
             }
             Err(Fault::Said(404, _)) => Ok(None),

@@ -3,7 +3,8 @@
 //! Two listen: whoever has the sandbox, and whoever waits beside it for its end ([`Line::over`]). What either hears
 //! both know, and both take the log, so that a program which writes much of it goes on whether or not a request is under way.
 
-use super::wire::{self, Ended, Said};
+use super::peer::Peer;
+use super::wire::{self, Ended, Listener, Said};
 use crate::backend::Logs;
 use crate::invocation::Stream;
 use parking_lot::Mutex;
@@ -18,8 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::io::Interest;
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Mutex as Turns, watch};
 
 /// Bytes of a log that are taken at once.
@@ -99,18 +100,14 @@ impl Line {
 
     /// Asks for a connection to a server in the container: `Err(Some(errno))` if there is none to be had,
     /// `Err(None)` if nothing more will be heard.
-    pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, Option<i32>> {
+    pub(super) async fn connect(&self, to: &Listener) -> Result<Peer, Option<i32>> {
         let _turn = self.connecting.lock().await;
         // Whoever asked before may have gone away without its answer.
         self.answered().await?;
-        self.ask(&wire::connect(port)).await.map_err(|_| None)?;
+        self.ask(&wire::connect(to)).await.map_err(|_| None)?;
         self.answered().await?;
         let fd = self.unread.lock().answer.take().ok_or(None)?.map_err(Some)?;
-        // What isn't a socket of this kind can't be made one: whoever is at the other end may send anything.
-        let is_stream = rustix::net::sockopt::socket_type(&fd) == Ok(rustix::net::SocketType::STREAM);
-        let stream = std::net::TcpStream::from(fd);
-        let ready = is_stream.then_some(()).and_then(|()| stream.set_nonblocking(true).ok());
-        ready.and_then(|()| TcpStream::from_std(stream).ok()).ok_or(None)
+        Peer::new(fd).map_err(|_| None)
     }
 
     /// Sends a question. What is cut off here was either not begun, or is asked and will be answered.
@@ -392,7 +389,7 @@ mod tests {
     async fn answer(far: &mut UnixStream, said: Said, beside: &[BorrowedFd<'_>]) {
         let mut asked = [0; 7];
         far.read_exact(&mut asked).await.unwrap();
-        assert_eq!(wire::read_connect(&mut &asked[..]).unwrap(), Some(8080));
+        assert_eq!(wire::read_connect(&mut &asked[..]).unwrap(), Some(Listener::Port(8080)));
         send(far, &said.message(), beside).unwrap();
     }
 
@@ -402,15 +399,26 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (pipe, _) = rustix::pipe::pipe().unwrap();
+        let port = Listener::Port(8080);
         let refused = answer(&mut far, Said::Refused(111), &[]);
-        assert_eq!(soon(async { tokio::join!(line.connect(8080), refused).0 }).await.unwrap_err(), Some(111));
+        assert_eq!(
+            soon(async { tokio::join!(line.connect(&port), refused).0 }).await.unwrap_err(),
+            Some(111)
+        );
         let connected = [stream.as_fd()];
         let connected = answer(&mut far, Said::Connected, &connected);
-        let came = soon(async { tokio::join!(line.connect(8080), connected).0 }).await.unwrap();
-        assert_eq!(came.peer_addr().unwrap(), listener.local_addr().unwrap());
+        match soon(async { tokio::join!(line.connect(&port), connected).0 }).await.unwrap() {
+            Peer::Tcp(came) => assert_eq!(came.peer_addr().unwrap(), listener.local_addr().unwrap()),
+            Peer::Unix(_) => panic!("it is TCP"),
+        }
+        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let connected = [near.as_fd()];
+        let connected = answer(&mut far, Said::Connected, &connected);
+        let came = soon(async { tokio::join!(line.connect(&port), connected).0 }).await.unwrap();
+        assert!(matches!(came, Peer::Unix(_)), "{came:?}");
         let odd = [pipe.as_fd()];
         let odd = answer(&mut far, Said::Connected, &odd);
-        assert_eq!(soon(async { tokio::join!(line.connect(8080), odd).0 }).await.unwrap_err(), None);
+        assert_eq!(soon(async { tokio::join!(line.connect(&port), odd).0 }).await.unwrap_err(), None);
         assert_eq!(line.end_so_far(), None);
         // Nobody has asked for this one.
         send(&far, &Said::Connected.message(), &[stream.as_fd()]).unwrap();

@@ -28,6 +28,7 @@ mod lane;
 mod line;
 mod names;
 mod network;
+mod peer;
 mod pipes;
 mod program;
 mod queue;

@@ -8,11 +8,12 @@ use super::network::Network;
 use super::pipes::{NotRun, Pipes};
 use super::program::Declared;
 use super::reap::Container;
-use super::served::{Served, unserved};
+use super::served::{Served, Unreached, unserved};
 use super::start::{Link, Running, too_slow};
 use super::wire::{Ended, How};
 use crate::backend::{BoxFuture, Exit, Phases, Sandbox, StartSpec, Stdio};
 use crate::error::{Error, Result};
+use crate::function::Target;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,7 +57,8 @@ impl Contained {
         let began = Instant::now();
         let format = self.declared.function.format;
         let streams = format.is_streaming();
-        if format.port().is_some() && self.declared.shared().ways.is_attach() {
+        let target = self.declared.function.target();
+        if target.is_some() && self.declared.shared().ways.is_attach() {
             return Err(unserved(format));
         }
         let running = self.declared.run(&self.spec, streams.then_some(&[])).await?;
@@ -65,9 +67,9 @@ impl Contained {
         };
         let mut phases = self.take(running);
         if streams {
-            let run = match (&self.channel, format.port()) {
+            let run = match (&self.channel, target) {
                 (Channel::Pipes(_), None) => self.run(&[]).await,
-                (Channel::Pipes(_), Some(port)) => self.serve(port).await,
+                (Channel::Pipes(_), Some(target)) => self.serve(target).await,
                 (Channel::Attach(_), Some(_)) => Err(unserved(format)),
                 (Channel::Attach(_) | Channel::Served(_), _) => Ok(Phases::default()),
             };
@@ -118,7 +120,7 @@ impl Contained {
     }
 
     /// Has kiln-init run the program, and waits until the server that it is listens.
-    async fn serve(&mut self, port: u16) -> Result<Phases> {
+    async fn serve(&mut self, target: Target) -> Result<Phases> {
         let Channel::Pipes(pipes) = &mut self.channel else {
             return Err(Error::internal("a container without kiln-init is told to serve"));
         };
@@ -126,21 +128,23 @@ impl Contained {
         let (line, logs) = (pipes.line().clone(), self.spec.logs.clone());
         let ran = self.run(&[]).await?;
         let began = Instant::now();
-        match timeout(self.left.saturating_sub(ran.start), Served::new(line, logs, port)).await {
-            Ok(Some(served)) => {
+        let (left, format) = (self.left.saturating_sub(ran.start), self.declared.function.format);
+        match timeout(left, Served::new(line, logs, target, format)).await {
+            Ok(Ok(served)) => {
                 // The pipes hang up as they go: nothing may be heard of that.
                 if let Channel::Pipes(pipes) = std::mem::replace(&mut self.channel, Channel::Served(served)) {
                     pipes.forget();
                 }
                 Ok(Phases { init: began.elapsed(), ..ran })
             }
-            Ok(None) => {
+            Ok(Err(Unreached::Ended)) => {
                 let exit = self.exit().await;
-                Err(exit.into_error().context(format_args!("its server on port {port} never listened")))
+                Err(exit.into_error().context(format_args!("its server on {target} never listened")))
             }
+            Ok(Err(Unreached::Odd(why))) => Err(Error::failed(format!("its server on {target}: {why}"))),
             Err(_) => {
                 let limit = self.declared.function.limits.start_timeout;
-                Err(too_slow(limit).context(format_args!("its server on port {port} doesn't listen")))
+                Err(too_slow(limit).context(format_args!("its server on {target} doesn't listen")))
             }
         }
     }

@@ -96,7 +96,7 @@ fn a_one_shot_reply_that_is_too_long_is_refused_with_its_figure() {
 
 #[test]
 fn e2_a_breach_poisons_for_good() {
-    for format in Format::ALL {
+    for format in Format::STDIO.into_iter().chain([Format::Openwhisk]) {
         let mut session = Session::new(format);
         assert!(session.idle("x\0x\u{1}".into()).is_err(), "{format}");
         assert_eq!(session.encode(&call()).unwrap_err().kind(), ErrorKind::Internal, "{format}");

@@ -3,10 +3,12 @@
 mod any;
 mod frame;
 mod http;
+mod http_stream;
 mod init;
 mod json;
 mod openwhisk;
 mod parts;
+mod server;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
@@ -33,6 +35,7 @@ pub(super) fn call() -> Call<'static> {
         path: "/?x=1",
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
+        peer: None,
         body: &BODY,
         rest: Rest::Nothing,
         caller: None,

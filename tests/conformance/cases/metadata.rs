@@ -1,6 +1,6 @@
 //! What a function is told beside the body, and what reaches its caller beside the reply's.
 
-use crate::bench::{Bench, reply};
+use crate::bench::{Bench, ask, reply, request};
 use kiln::{Format, Invocation};
 use serde_json::Value;
 
@@ -59,10 +59,9 @@ pub async fn e3_no_caller_is_in_anothers_environment(bench: &mut Bench) {
     bench.deploy(bench.echo("echo")).await;
     let mut seen = Vec::new();
     for secret in ["secret-one", "secret-two"] {
-        let mut invocation = Invocation::new("");
-        invocation.path = "/env".into();
+        let mut invocation = request(bench.format, "/env", "");
         invocation.headers = vec![("Authorization".into(), secret.into())];
-        let env = reply(bench.host.invoke("echo", invocation).await).body;
+        let env = reply(ask(&bench.host, bench.format, "echo", invocation).await).body;
         seen.push(String::from_utf8(env.into()).unwrap());
     }
     assert!(!seen[1].contains("secret-one"), "{}", seen[1]);

@@ -1,8 +1,8 @@
 //! One sandbox, many requests: state is kept where it should be, replies are never mixed up, and who goes away
 //! leaves nothing running.
 
-use crate::bench::Bench;
-use kiln::{Invocation, Start};
+use crate::bench::{Bench, ask, reply, request};
+use kiln::Start;
 use std::time::Duration;
 
 /// SEEDS.md I1: a streaming function's process serves them all, a one-shot function's one each.
@@ -13,7 +13,7 @@ pub async fn i1_two_hundred_in_a_row(bench: &mut Bench) {
     for call in 1..=calls {
         let outcome = bench.invoke("echo", "/count", "").await;
         let start = outcome.start;
-        let count = crate::bench::reply(outcome).body;
+        let count = reply(outcome).body;
         assert_eq!(&count[..], if streaming { call.to_string() } else { "1".into() }.as_bytes());
         assert_eq!(start == Some(Start::Warm), streaming && call > 1, "call {call} was started {start:?}");
     }
@@ -45,9 +45,7 @@ pub async fn e10_hanging_up_frees_the_sandbox(bench: &mut Bench) {
     function.limits.max_sandboxes = 1;
     bench.deploy(function).await;
     for path in ["/silence", "/loop"] {
-        let host = bench.host.clone();
-        let mut invocation = Invocation::new("");
-        invocation.path = path.into();
+        let (host, invocation) = (bench.host.clone(), request(bench.format, path, ""));
         let call = tokio::spawn(async move { host.invoke("faulty", invocation).await });
         bench.until("it runs", |figures| figures.active == 1).await;
         // One that was granted, but whose request was not sent yet, may be kept.
@@ -73,13 +71,13 @@ pub async fn every_caller_gets_its_own_reply(bench: &mut Bench) {
     let (callers, requests) = if dear { (4, 3) } else { (32, 20) };
     let all: Vec<_> = (0..callers)
         .map(|caller| {
-            let host = bench.host.clone();
+            let (host, format) = (bench.host.clone(), bench.format);
             tokio::spawn(async move {
-                for request in 0..requests {
+                for round in 0..requests {
                     // Of different lengths, so that a mixed-up stream would be out of step, too.
-                    let body = format!("{caller}-{request}-").repeat(1 + (caller * 7 + request * 13) % 50);
-                    let reply = crate::bench::reply(host.invoke("echo", Invocation::new(body.clone())).await);
-                    assert_eq!(String::from_utf8_lossy(&reply.body), body);
+                    let body = format!("{caller}-{round}-").repeat(1 + (caller * 7 + round * 13) % 50);
+                    let asked = ask(&host, format, "echo", request(format, "/", body.clone())).await;
+                    assert_eq!(String::from_utf8_lossy(&reply(asked).body), body);
                 }
             })
         })

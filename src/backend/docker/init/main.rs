@@ -11,6 +11,7 @@
 
 mod oom;
 mod run;
+mod socket;
 mod sys;
 mod wire;
 

@@ -1,13 +1,15 @@
 //! One program: waited for, run, and told of.
 
 use crate::oom::Kills;
-use crate::wire::{self, Ended, How, Said};
-use crate::{broken, next, sys};
+use crate::wire::{self, Ended, How, Listener, Said};
+use crate::{broken, next, socket, sys};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus, exit};
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ pub(crate) fn run(program: OsString, args: Vec<OsString>) -> ! {
             match &running {
                 None => running = Some(Running::start(&mut host, &program, &args)),
                 Some(running) => match wire::read_connect(&mut host) {
-                    Ok(Some(port)) => connect_to(&mut host, port),
+                    Ok(Some(listener)) => connect_to(&mut host, &listener),
                     // It is gone, and nobody will come for what runs here.
                     Ok(None) | Err(_) => {
                         sys::send(sys::SIGKILL, running.pid);
@@ -60,10 +62,15 @@ pub(crate) fn connect() -> UnixStream {
         .unwrap_or_else(|error| broken(&format!("can't reach its host at {socket}: {error}")))
 }
 
-/// Gives the host a connection to a server on this container's own loopback, which no host can reach.
-fn connect_to(host: &mut UnixStream, port: u16) {
-    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let connected = TcpStream::connect_timeout(&server, CONNECTING);
+/// Gives the host a connection to a server on this container's own loopback or among its files, which no host can reach.
+fn connect_to(host: &mut UnixStream, listener: &Listener) {
+    let connected: io::Result<OwnedFd> = match listener {
+        Listener::Port(port) => {
+            let server = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+            TcpStream::connect_timeout(&server, CONNECTING).map(OwnedFd::from)
+        }
+        Listener::Socket(path) => socket::connect(Path::new(path)).map(OwnedFd::from),
+    };
     match connected.and_then(|stream| sys::send_with(host, &Said::Connected.message(), &stream)) {
         Ok(()) => {}
         Err(error) => say(host, Said::Refused(error.raw_os_error().unwrap_or(EINVAL))),

@@ -7,6 +7,7 @@
 //!   message     u32 length of kind and payload | u8 kind | payload
 //!   host  ─►    1 run       for each variable: u32 length, name, u32 length, value. With it, as SCM_RIGHTS: stdin, stdout, stderr
 //!               2 connect   u16 port: of a server in the container, on its loopback; once the program runs
+//!               3 connect   path: of a server's Unix socket in the container; likewise
 //!   init  ─►    2 started   the program runs
 //!               3 failed    i32 errno: it can't be run
 //!               5 connected to that server. With it, as SCM_RIGHTS: the connection
@@ -67,22 +68,52 @@ pub(crate) fn run<'a>(env: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<
     message(1, &payload)
 }
 
-/// The message that asks for a connection to a server in the container.
-#[allow(dead_code, reason = "only the host says it")]
-pub(crate) fn connect(port: u16) -> Vec<u8> {
-    message(2, &port.to_le_bytes())
+/// Where in a container a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Port(u16),
+    /// The path of a Unix socket.
+    Socket(String),
 }
 
-/// The port of a `connect` message; `None` where the host has hung up.
+/// The longest path of a Unix socket, in bytes: an address has room for one more, which is 0.
+const PATH: u32 = 107;
+
+/// The `errno` of a listener that is no socket.
+pub(crate) const NO_SOCKET: i32 = 88;
+/// The `errno` of a listener that is a link out of its directory.
+pub(crate) const LEADS_AWAY: i32 = 18;
+
+/// The message that asks for a connection to a server in the container.
+#[allow(dead_code, reason = "only the host says it")]
+pub(crate) fn connect(to: &Listener) -> Vec<u8> {
+    match to {
+        Listener::Port(port) => message(2, &port.to_le_bytes()),
+        Listener::Socket(path) => message(3, path.as_bytes()),
+    }
+}
+
+/// What a `connect` message asks for; `None` where the host has hung up.
 #[allow(dead_code, reason = "only kiln-init hears it")]
-pub(crate) fn read_connect(from: &mut impl Read) -> io::Result<Option<u16>> {
-    let mut message = [0; 7];
-    match from.read_exact(&mut message) {
+pub(crate) fn read_connect(from: &mut impl Read) -> io::Result<Option<Listener>> {
+    let mut head = [0; 5];
+    match from.read_exact(&mut head) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
-    match message {
-        [3, 0, 0, 0, 2, low, high] => Ok(Some(u16::from_le_bytes([low, high]))),
+    let [a, b, c, d, kind] = head;
+    match (kind, u32::from_le_bytes([a, b, c, d])) {
+        (2, 3) => {
+            let mut port = [0; 2];
+            from.read_exact(&mut port)?;
+            Ok(Some(Listener::Port(u16::from_le_bytes(port))))
+        }
+        (3, length @ 2..) if length <= PATH + 1 => {
+            let mut path = vec![0; length as usize - 1];
+            from.read_exact(&mut path)?;
+            let path = String::from_utf8(path).map_err(|_| broken("a path that isn't text"))?;
+            Ok(Some(Listener::Socket(path)))
+        }
         _ => Err(broken("an unknown message")),
     }
 }
@@ -217,10 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn a_port_arrives_and_a_host_that_hangs_up_is_told_from_one_that_raves() {
-        assert_eq!(read_connect(&mut &connect(8080)[..]).unwrap(), Some(8080));
+    fn a_listener_arrives_and_a_host_that_hangs_up_is_told_from_one_that_raves() {
+        let longest = "/".repeat(PATH as usize);
+        for listener in [
+            Listener::Port(8080),
+            Listener::Socket("/tmp/iofs/lsnr.sock".into()),
+            Listener::Socket(longest.clone()),
+        ] {
+            assert_eq!(read_connect(&mut &connect(&listener)[..]).unwrap(), Some(listener));
+        }
         assert_eq!(read_connect(&mut io::empty()).unwrap(), None);
-        assert!(read_connect(&mut &[3, 0, 0, 0, 9, 1, 1][..]).is_err());
+        let too_long = connect(&Listener::Socket(longest + "/"));
+        for raving in [&[3, 0, 0, 0, 9, 1, 1][..], &[1, 0, 0, 0, 3], &[2, 0, 0, 0, 3, 255], &too_long] {
+            assert!(read_connect(&mut &raving[..]).is_err(), "{raving:?}");
+        }
     }
 
     #[test]
