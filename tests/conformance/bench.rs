@@ -171,6 +171,10 @@ pub fn request(format: Format, path: &str, body: impl Into<Bytes>) -> Invocation
         _ => Invocation::new(body),
     };
     invocation.path = path.into();
+    if format == Format::HttpStream {
+        // What has no URL is none of Fn's HTTP triggers: such a function isn't told a path.
+        invocation.url = format!("http://localhost/r/function{path}");
+    }
     invocation
 }
 

@@ -21,7 +21,7 @@ mod subject;
 /// Makes a module with a test of each case and format of a table, for one subject.
 macro_rules! tests {
     ($module:ident: $subject:ident, $formats:expr; $($group:ident {
-        $($case:ident: $($format:ident)* $(, not $($other:ident)+: $why:literal)?;)+
+        $($case:ident: $($format:ident)+ $(, not $($other:ident)+: $why:literal)?;)+
     })+) => {
         mod $module {
             $(mod $group {
@@ -32,12 +32,12 @@ macro_rules! tests {
                             stringify!($case), "::", stringify!($format));
                         crate::bench::run(name, &crate::subject::$subject::OPEN, stringify!($format),
                             crate::cases::$group::$case);
-                    })*
+                    })+
 
                     /// Every format is either run or excused.
                     #[test]
                     fn names_every_format() {
-                        let named = [$(stringify!($format),)* $($(stringify!($other),)+)?];
+                        let named = [$(stringify!($format),)+ $($(stringify!($other),)+)?];
                         let excuse = concat!("" $(, $why)?);
                         crate::bench::names_every_format(&$formats, &named, excuse);
                     }

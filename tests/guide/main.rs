@@ -43,6 +43,8 @@ guide! {
     javascript: "JavaScript";
     python: "Python";
     openwhisk: "An OpenWhisk action";
+    fn_with_its_fdk: "A function of Fn's";
+    a_server: "A server in an image";
     a_hot_function: "A hot function of IronFunctions or Fn";
     a_command: "Any command in an image";
 }

@@ -29,6 +29,10 @@ enum Kind {
     Source,
     /// An image that keeps OpenWhisk's contract.
     Action,
+    /// An image that serves HTTP, several requests at a time.
+    Server,
+    /// An image that keeps Fn's contract.
+    Fdk,
 }
 
 impl Kind {
@@ -36,6 +40,8 @@ impl Kind {
         match rank {
             8 | 12 => Self::Source,
             3 | 9 => Self::Action,
+            5 | 11 => Self::Server,
+            7 | 13 => Self::Fdk,
             _ if rank.is_multiple_of(2) => Self::Module,
             _ => Self::Image,
         }
@@ -51,6 +57,10 @@ impl Kind {
             Self::Image => "image = \"kiln-fixture-echo:1\"\nformat = \"frame\"".into(),
             Self::Source => "source = \"echo.js\"".into(),
             Self::Action => "image = \"kiln-fixture-echo:1\"\nformat = \"openwhisk\"".into(),
+            Self::Server => "image = \"kiln-fixture-echo:1\"\nformat = \"server\"\nconcurrency = 4".into(),
+            Self::Fdk => {
+                "image = \"kiln-fixture-echo:1\"\nformat = \"http-stream\"\nstart_timeout = \"60s\"".into()
+            }
         }
     }
 

@@ -62,6 +62,32 @@ pub async fn e10_hanging_up_frees_the_sandbox(bench: &mut Bench) {
     }
 }
 
+/// SEEDS.md W2: one sandbox serves them all, several at a time, and every reply is its own caller's.
+pub async fn w2_several_at_once_in_one_sandbox(bench: &mut Bench) {
+    let mut function = bench.echo("echo");
+    (function.limits.concurrency, function.limits.max_sandboxes) = (4, 1);
+    bench.deploy(function).await;
+    let all: Vec<_> = (0..8)
+        .map(|caller| {
+            let (host, format) = (bench.host.clone(), bench.format);
+            tokio::spawn(async move {
+                for round in 0..5 {
+                    let body = format!("{caller}-{round}");
+                    // Long enough for others to come in between.
+                    let asked = ask(&host, format, "echo", request(format, "/sleep/30", body.clone())).await;
+                    assert_eq!(String::from_utf8_lossy(&reply(asked).body), body);
+                }
+            })
+        })
+        .collect();
+    bench.until("it is full", |figures| figures.waiting > 0 && figures.active == 1).await;
+    for one in all {
+        one.await.unwrap();
+    }
+    assert_eq!(bench.text("echo", "/count", "").await, "41", "one process has served them all");
+    assert_eq!(bench.subject.living().await, 1);
+}
+
 /// Thirty-two callers, twenty requests each: every reply is its own caller's.
 pub async fn every_caller_gets_its_own_reply(bench: &mut Bench) {
     let mut function = bench.echo("echo");

@@ -117,7 +117,7 @@ pub async fn an_initialisation_without_end_times_out(bench: &mut Bench) {
 
 /// SEEDS.md E9.
 pub async fn e9_initialisation_is_not_the_requests_time(bench: &mut Bench) {
-    let says = [Format::Frame, Format::Openwhisk].contains(&bench.format);
+    let says = bench.format == Format::Frame || bench.format.is_served();
     if bench.kind() == BackendKind::Docker && !says {
         // Only `frame` says when the initialisation is done, and a server by listening: in the others a container's first
         // reply is the first that is heard of it. Its own start doesn't count, which every other case relies on.
