@@ -127,7 +127,12 @@ async fn replies_but_is_replaced(bench: &Bench, path: &str) {
         let next = bench.invoke("faulty", "/ok", "next").await;
         // A server's connection is made anew instead: what came on the old one is nobody's either.
         let stays = matches!(bench.format, Format::Server | Format::HttpStream);
-        assert_eq!(next.start == Some(Start::Warm), stays, "the poisoned sandbox was used again: {:?}", next.start);
+        assert_eq!(
+            next.start == Some(Start::Warm),
+            stays,
+            "the poisoned sandbox was used again: {:?}",
+            next.start
+        );
         assert_eq!(&crate::bench::reply(next).body[..], b"next");
         let kept = bench.invoke("faulty", "/ok", "kept").await;
         assert_eq!(kept.start, Some(Start::Warm), "a good one is used again");
