@@ -38,6 +38,7 @@ pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod error;
+mod exchange;
 pub mod format;
 pub mod function;
 pub mod host;

@@ -35,6 +35,10 @@ impl Function {
         }
         hash.field(format!("{:?}", self.network).as_bytes());
         hash.field(self.user.as_deref().unwrap_or("").as_bytes());
+        hash.field(&(self.outbound.len() as u64).to_le_bytes());
+        for host in &self.outbound {
+            hash.field(host.to_string().as_bytes());
+        }
         if let Some(source) = &self.code.source {
             for text in [&source.runtime, &source.main, &source.file] {
                 hash.field(text.as_bytes());
@@ -109,6 +113,9 @@ mod tests {
         assert_ne!(base, echo().memory(MIB).revision(b"code"));
         assert_ne!(base, echo().format(Format::Json).revision(b"code"));
         assert_ne!(base, echo().timeout(Duration::from_secs(1)).revision(b"code"));
+        let mut reaching = echo();
+        reaching.outbound.push("example.com:443".parse().unwrap());
+        assert_ne!(base, reaching.revision(b"code"));
     }
 
     #[test]

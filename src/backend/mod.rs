@@ -20,7 +20,7 @@ pub use crate::invocation::Phases;
 pub use logs::Logs;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::function::{BackendKind, Function};
+use crate::function::{BackendKind, Format, Function};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt;
@@ -61,6 +61,12 @@ pub trait Backend: Send + Sync + 'static {
 pub trait Program: Send + Sync + 'static {
     /// What stands for the code in the function's revision: the module's bytes' digest or the image's reference.
     fn code(&self) -> &[u8];
+
+    /// The format that its code is spoken to in, where the code itself shows it: a component that exports `wasi:http`'s handler.
+    /// The function is then one of that format, whether or not it was declared so.
+    fn format(&self) -> Option<Format> {
+        None
+    }
 
     /// The memory limit of one sandbox, in bytes: what is charged while it runs.
     fn memory(&self) -> u64;

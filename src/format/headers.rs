@@ -66,6 +66,13 @@ pub(super) fn called<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str,
         .filter(move |(name, _)| passes(name, named.as_deref()) && !OURS.iter().any(|ours| alike(name, ours)))
 }
 
+/// The caller's headers that reach a function which tells them from what the host says, in order: all but hop-by-hop ones
+/// and Content-Length, which is written anew.
+pub(super) fn passing<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let named = named(headers);
+    headers.iter().filter(move |(name, _)| !alike(name, "content-length") && passes(name, named.as_deref()))
+}
+
 /// The caller's content type, if it reaches the function.
 pub(super) fn content_type(headers: Headers<'_>) -> Option<&str> {
     carried(headers).find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value)

@@ -43,6 +43,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wasi_http;
 
 pub use init::{First, Init};
 
@@ -88,7 +89,7 @@ pub struct Call<'a> {
     /// Who asks, where that is known.
     pub caller: Option<Caller<'a>>,
     /// A reply's body of more bytes than this is given in parts; `usize::MAX` where it must be whole. `json` gives none
-    /// in parts.
+    /// in parts, and `wasi-http` whatever the guest has written when it waits.
     pub parts_above: usize,
 }
 
@@ -117,7 +118,7 @@ pub enum Rest {
 pub const fn can_begin(format: Format, rest: Rest) -> bool {
     match (format, rest) {
         (_, Rest::Nothing) | (Format::Http | Format::Frame, Rest::Bytes(_)) => true,
-        (Format::Default | Format::Server | Format::HttpStream, _) => true,
+        (Format::Default | Format::Server | Format::HttpStream | Format::WasiHttp, _) => true,
         (Format::Http | Format::Frame, Rest::Unknown) | (Format::Json | Format::Openwhisk, _) => false,
     }
 }
@@ -243,6 +244,7 @@ impl Session {
             Format::Openwhisk => Box::<openwhisk::Openwhisk>::default(),
             Format::Server => Box::<server::Server>::default(),
             Format::HttpStream => Box::<http_stream::HttpStream>::default(),
+            Format::WasiHttp => Box::<wasi_http::WasiHttp>::default(),
         };
         Self {
             format,

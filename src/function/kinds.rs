@@ -53,6 +53,9 @@ pub enum Format {
     Server,
     /// Fn's contract with its FDKs: HTTP/1.1 to a server on a Unix socket in the sandbox, `/call` for each request.
     HttpStream,
+    /// A component's export `wasi:http/incoming-handler`, called for each request. It need not be said: the component shows it.
+    #[serde(rename = "wasi-http")]
+    WasiHttp,
 }
 
 /// Where in its sandbox a server listens.
@@ -75,8 +78,16 @@ impl fmt::Display for Target {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Default, Self::Http, Self::Json, Self::Frame, Self::Openwhisk, Self::Server, Self::HttpStream];
+    pub const ALL: [Self; 8] = [
+        Self::Default,
+        Self::Http,
+        Self::Json,
+        Self::Frame,
+        Self::Openwhisk,
+        Self::Server,
+        Self::HttpStream,
+        Self::WasiHttp,
+    ];
 
     /// Those that are spoken on stdin and stdout, and so by modules and images alike.
     pub const STDIO: [Self; 4] = [Self::Default, Self::Http, Self::Json, Self::Frame];
@@ -91,6 +102,7 @@ impl Format {
             Self::Openwhisk => "openwhisk",
             Self::Server => "server",
             Self::HttpStream => "http-stream",
+            Self::WasiHttp => "wasi-http",
         }
     }
 

@@ -5,17 +5,20 @@
 //! | `code.rs`, `source.rs` | what it is made of: a module, an image, or source for a runtime |
 //! | `kinds.rs` | which backend runs it, and in which format it is spoken to |
 //! | `limits.rs` | what it may take |
+//! | `outbound.rs` | whom it may send requests to |
 //! | `validate.rs` | what of a declaration can't be |
 
 mod code;
 mod kinds;
 mod limits;
+mod outbound;
 mod source;
 mod validate;
 
 pub use code::{Code, Dir, Image, Module, PullPolicy};
 pub use kinds::{BackendKind, Format, Target};
 pub use limits::Limits;
+pub use outbound::Outbound;
 pub use source::Source;
 pub(crate) use validate::valid_name;
 
@@ -62,6 +65,8 @@ pub struct Function {
     pub network: Option<String>,
     /// The user inside the container. `None`: the image's own if it names one that isn't root, else `65534:65534`.
     pub user: Option<String>,
+    /// Hosts with their ports that a component may send HTTP requests to, as `api.example.com:443`.
+    pub outbound: Vec<Outbound>,
 }
 
 /// Where a server listens that doesn't say.
@@ -92,6 +97,7 @@ impl Function {
             dirs: Vec::new(),
             network: None,
             user: None,
+            outbound: Vec::new(),
         }
     }
 
@@ -148,7 +154,7 @@ impl Function {
             Format::Openwhisk => Some(Target::Port(DEFAULT_PORT)),
             Format::Server => Some(Target::Port(self.port.unwrap_or(DEFAULT_PORT))),
             Format::HttpStream => Some(Target::Socket(FN_SOCKET)),
-            Format::Default | Format::Http | Format::Json | Format::Frame => None,
+            Format::Default | Format::Http | Format::Json | Format::Frame | Format::WasiHttp => None,
         }
     }
 
@@ -198,8 +204,13 @@ impl Function {
         })
     }
 
-    /// How often a sandbox of it may be used: one-shot functions once.
+    /// How often a sandbox of it may be used: one-shot functions once, and `wasi-http` ones unless more is said.
     pub fn max_uses(&self) -> Option<u32> {
-        if self.format.is_streaming() { self.limits.max_uses } else { Some(1) }
+        match self.format {
+            Format::Default => Some(1),
+            // As the hosts do that such components are written for: one request can't see another's memory unless said.
+            Format::WasiHttp => self.limits.max_uses.or(Some(1)),
+            _ => self.limits.max_uses,
+        }
     }
 }

@@ -31,6 +31,16 @@ impl Function {
         }
         self.validate_server()?;
         self.validate_network()?;
+        if self.format == Format::WasiHttp && self.backend() == Some(BackendKind::Docker) {
+            return Err(Error::invalid(
+                "format `wasi-http` is spoken to a component, which images have none of: give `wasm`, or another format",
+            ));
+        }
+        if !self.outbound.is_empty() && self.backend() == Some(BackendKind::Docker) {
+            return Err(Error::invalid(
+                "`outbound` is for components that import `wasi:http/outgoing-handler`: take it out, or give `wasm`",
+            ));
+        }
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [
@@ -137,6 +147,7 @@ impl Function {
             ("dirs", !self.dirs.is_empty(), begun),
             ("network", self.network.is_some(), begun),
             ("user", self.user.is_some(), begun),
+            ("outbound", !self.outbound.is_empty(), begun),
         ] {
             if given {
                 return Err(Error::invalid(format!(

@@ -113,8 +113,11 @@ impl Host {
                     true => Some((None, Load::Source(own(&mut function).await?))),
                     false => None,
                 };
-                let function = Arc::new(function);
+                let mut function = Arc::new(function);
                 let program = shared.backend(backend)?.prepare(function.clone()).await?;
+                if let Some(format) = program.format().filter(|format| *format != function.format) {
+                    function = Arc::new(Function::clone(&function).format(format));
+                }
                 let memory = program.memory();
                 (function, program, backend, memory, own)
             }

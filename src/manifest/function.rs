@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::section::{Section, show};
 use super::{code, units};
-use crate::function::{BackendKind, Dir, Format, Function, Limits, Module};
+use crate::function::{BackendKind, Dir, Format, Function, Limits, Module, Outbound};
 use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -53,8 +53,27 @@ fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Function {
     function.network =
         section.text("network", "the name of one of the engine's networks, as \"bridge\"").map(str::to_owned);
     function.user = section.text("user", "a user, as \"1000:1000\"").map(str::to_owned);
+    function.outbound = outbound(&mut section);
     section.finish();
     function
+}
+
+fn outbound(section: &mut Section<'_>) -> Vec<Outbound> {
+    let Some(list) =
+        section.list("outbound", "a list of hosts with their ports, as [\"api.example.com:443\"]")
+    else {
+        return Vec::new();
+    };
+    list.filter_map(|item| {
+        let DeValue::String(text) = item.get_ref() else {
+            section
+                .faults
+                .add(item.span(), format!("`outbound` has {}: give \"host:port\"", show(item.get_ref())));
+            return None;
+        };
+        text.parse().map_err(|why| section.faults.add(item.span(), format!("`outbound` has {why}"))).ok()
+    })
+    .collect()
 }
 
 fn limits(section: &mut Section<'_>, format: Format) -> Limits {

@@ -182,7 +182,7 @@ fn a_value_of_the_wrong_type() {
     for (line, fault) in [
         (
             "format = \"jsn\"",
-            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\", \"openwhisk\", \"server\" or \"http-stream\"",
+            "`format` is \"jsn\": give \"default\", \"http\", \"json\", \"frame\", \"openwhisk\", \"server\", \"http-stream\" or \"wasi-http\"",
         ),
         ("backend = \"podman\"", "`backend` is \"podman\": give \"wasm\" or \"docker\""),
         ("pull = true", "`pull` is true: give \"never\", \"if-missing\" or \"always\""),
@@ -193,6 +193,11 @@ fn a_value_of_the_wrong_type() {
             "dirs = [\"data\"]",
             "`dirs` has \"data\", which is no directory: give \"host:guest\" or \"host:guest:rw\"",
         ),
+        (
+            "outbound = [\"example.com\"]",
+            "`outbound` has \"example.com\", which has no port: give a host and its port, as \"api.example.com:443\"",
+        ),
+        ("outbound = [443]", "`outbound` has the integer 443: give \"host:port\""),
         ("user = 0", "`user` is the integer 0: give a user, as \"1000:1000\""),
     ] {
         let found = only(&format!("[function.echo]\nimage = \"echo:1\"\n{line}"));

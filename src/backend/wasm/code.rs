@@ -91,16 +91,14 @@ impl Code {
         }
     }
 
-    /// Checks that it is a command, and joins it with what it imports.
+    /// Checks that it is something that can be run, and joins it with what it imports.
     pub(super) fn link(&self, core: &Core) -> Result<Pre> {
         match self {
             Self::Module(module) => {
                 module::check(module)?;
                 Ok(Pre::Module(module::link(&core.linkers.module, module)?))
             }
-            Self::Component(component) => {
-                Ok(Pre::Component(Box::new(component::link(&core.linkers.component, component)?)))
-            }
+            Self::Component(component) => component::link(&core.linkers.component, component),
         }
     }
 

@@ -1,10 +1,13 @@
 //! From linked code to a guest that can begin: the one place where modules and components are made differently.
 
 use super::state::State;
+use crate::function::Format;
 use std::pin::Pin;
 use wasmtime::{InstancePre, Store, TypedFunc};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
+#[cfg(feature = "http-components")]
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 
 /// A guest's life from its first instruction to its last.
 pub(super) type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
@@ -14,6 +17,8 @@ pub(super) type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>
 pub(super) enum Pre {
     Module(InstancePre<State>),
     Component(Box<CommandPre<State>>),
+    #[cfg(feature = "http-components")]
+    Http(Box<ProxyPre<State>>),
 }
 
 /// Where an instance begins.
@@ -22,9 +27,21 @@ pub(super) enum Entry {
     Start(TypedFunc<(), ()>),
     /// A component's `wasi:cli/run`.
     Run(Command),
+    /// A component's `wasi:http/incoming-handler`, once for each request.
+    #[cfg(feature = "http-components")]
+    Handle(Box<Proxy>),
 }
 
 impl Pre {
+    /// The format that it is spoken to in, where it can't be any other.
+    pub(super) fn format(&self) -> Option<Format> {
+        match self {
+            Self::Module(_) | Self::Component(_) => None,
+            #[cfg(feature = "http-components")]
+            Self::Http(_) => Some(Format::WasiHttp),
+        }
+    }
+
     /// Makes an instance in this store.
     pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Entry> {
         match self {
@@ -34,6 +51,8 @@ impl Pre {
                 Ok(Entry::Start(instance.get_typed_func(&mut *store, "_start")?))
             }
             Self::Component(pre) => Ok(Entry::Run(pre.instantiate_async(store).await?)),
+            #[cfg(feature = "http-components")]
+            Self::Http(pre) => Ok(Entry::Handle(Box::new(pre.instantiate_async(store).await?))),
         }
     }
 }
@@ -48,6 +67,8 @@ impl Entry {
                 // `err` is all that a command without an exit code can say.
                 ran.map_err(|()| I32Exit(1).into())
             }),
+            #[cfg(feature = "http-components")]
+            Self::Handle(proxy) => Box::pin(super::http::serve(*proxy, store)),
         }
     }
 }

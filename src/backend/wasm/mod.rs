@@ -1,4 +1,4 @@
-//! WASI commands over wasmtime: core modules of preview 1 and components of preview 2.
+//! WASI over wasmtime: commands, which are core modules of preview 1 and components of preview 2, and `wasi:http` components.
 //!
 //! A sandbox is a store and its suspended guest, owned by whoever holds it: no task, no thread, no channel of
 //! its own. The caller lays the request in stdin's queue and polls the guest *on its own task* until the reply is
@@ -8,7 +8,7 @@
 //!   Wasm ── Core: engine, linkers, ticker, cache, slots         one for each configuration
 //!     └─ Program: compiled code, joined with its imports        one for each function       program.rs, prepare.rs, code.rs
 //!          └─ Instance: guest future + Shared stdio buffers     one for each sandbox        sandbox.rs, channel.rs
-//!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     module/, component/, streams.rs
+//!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     module/, component/, http/, streams.rs
 //! ```
 //!
 //! Time: the guest yields to the executor at each epoch (about 1 ms, `ticker.rs`), so an endless loop neither keeps
@@ -22,6 +22,8 @@ mod component;
 mod core;
 mod entry;
 mod environ;
+#[cfg(feature = "http-components")]
+mod http;
 mod limiter;
 mod map;
 mod module;

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::stamp::Stamp;
 use super::wasi;
 use crate::error::{Error, Result};
-use crate::function::{Function, MIB, Module as Source};
+use crate::function::{Format, Function, MIB, Module as Source};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -97,6 +97,7 @@ pub(super) fn finish(
     code: &Code,
 ) -> Result<Compiled> {
     let pre = code.link(&core)?;
+    let function = &spoken(function, pre.format())?;
     let needs = code.needs()?;
     let memory = memory(&core, function, &needs)?;
     // Directories are opened for each instance; a missing one is better said now.
@@ -106,6 +107,21 @@ pub(super) fn finish(
         tracing::debug!("no copy-on-write image: {error:#}");
     }
     Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
+}
+
+/// The function as it is spoken to: a component that handles HTTP requests is called by them and no other way.
+fn spoken(function: &Arc<Function>, shown: Option<Format>) -> Result<Arc<Function>> {
+    match (function.format, shown) {
+        (said, Some(shown)) if said == shown => Ok(Arc::clone(function)),
+        (Format::Default, Some(shown)) => Ok(Arc::new(Function::clone(function).format(shown))),
+        (said, Some(shown)) => Err(Error::invalid(format!(
+            "`format` is `{said}`, but the component exports `wasi:http`'s handler, which is spoken to as `{shown}`: leave it out"
+        ))),
+        (Format::WasiHttp, None) => Err(Error::invalid(
+            "`format` is `wasi-http`, but it is no component that exports `wasi:http/incoming-handler`: leave it out",
+        )),
+        (_, None) => Ok(Arc::clone(function)),
+    }
 }
 
 /// A module's or a component's bytes and their digest.

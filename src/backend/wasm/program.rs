@@ -15,7 +15,7 @@ use super::{trap, wasi};
 use crate::backend::SnapshotSpec;
 use crate::backend::{Exit, Logs, Phases, Program, StartSpec, Started};
 use crate::error::{Error, Result};
-use crate::function::Function;
+use crate::function::{Format, Function};
 use async_trait::async_trait;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -68,8 +68,7 @@ impl Compiled {
         let wasi = wasi::context(&self.function, Arc::clone(shared))?;
         let environ = Environ::new(&self.function, env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory, self.needs);
-        let mut state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs));
-        state.has_dirs = !self.function.dirs.is_empty();
+        let state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs), &self.function);
         let mut store = Store::new(&self.core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
@@ -156,6 +155,10 @@ impl Program for Compiled {
         self.memory
     }
 
+    fn format(&self) -> Option<Format> {
+        self.pre.format()
+    }
+
     fn prewarms_oneshot(&self) -> bool {
         true
     }
@@ -183,7 +186,7 @@ impl Program for Compiled {
 
     #[cfg(feature = "snapshot")]
     async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
-        if let Pre::Component(_) = self.pre {
+        if !matches!(self.pre, Pre::Module(_)) {
             return Err(Error::unavailable("only a core module is snapshotted, and this is a component"));
         }
         let (base, instrumented) = (self.clone(), Arc::clone(&self.instrumented));

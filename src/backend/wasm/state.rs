@@ -4,6 +4,7 @@ use super::environ::Environ;
 use super::limiter::Limiter;
 use super::shared::Shared;
 use crate::backend::Logs;
+use crate::function::{Format, Function};
 use std::sync::Arc;
 use wasmtime::Memory;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -18,6 +19,8 @@ pub(super) struct State {
     /// That of preview 1 has all that preview 2 needs.
     pub(super) wasi: WasiP1Ctx,
     pub(super) environ: Environ,
+    /// Whether stdin and stdout are its own; if not they carry what its host calls it with, and its prints are log.
+    pub(super) has_stdio: bool,
     /// Whether there is any directory that it may open.
     pub(super) has_dirs: bool,
     /// A module's, known once instantiated: looking it up by name at each call costs more than the call.
@@ -25,6 +28,8 @@ pub(super) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) limiter: Limiter,
     pub(super) logs: Arc<Logs>,
+    #[cfg(feature = "http-components")]
+    pub(super) http: (wasmtime_wasi_http::WasiHttpCtx, super::http::Hooks),
     /// Standard streams that a module has closed; their numbers are then any other file's.
     closed: u8,
 }
@@ -36,8 +41,21 @@ impl State {
         shared: Arc<Shared>,
         limiter: Limiter,
         logs: Arc<Logs>,
+        function: &Function,
     ) -> Self {
-        Self { wasi, environ, has_dirs: true, memory: None, shared, limiter, logs, closed: 0 }
+        Self {
+            wasi,
+            environ,
+            has_stdio: function.format != Format::WasiHttp,
+            has_dirs: !function.dirs.is_empty(),
+            memory: None,
+            shared,
+            limiter,
+            #[cfg(feature = "http-components")]
+            http: (Default::default(), super::http::Hooks::new(function, Arc::clone(&logs))),
+            logs,
+            closed: 0,
+        }
     }
 
     /// Whether the number is still that of a standard stream.

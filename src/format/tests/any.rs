@@ -39,6 +39,14 @@ fn replies() -> Vec<(Format, Vec<u8>, bool)> {
             all.push((format, format!("{text}{white}}}").into_bytes(), true));
         }
     }
+    for reply in [
+        wasi_http::reply(200, &[], &[]),
+        wasi_http::reply(404, &[("x", "y")], &[b"hello", b"", b" world"]),
+        wasi_http::failed("why"),
+    ] {
+        all.push((Format::WasiHttp, [&reply[..], b"\n"].concat(), true));
+        all.push((Format::WasiHttp, reply, false));
+    }
     for reply in frame {
         all.push((Format::Frame, [&reply[..], b"\n"].concat(), true));
         all.push((Format::Frame, reply, false));

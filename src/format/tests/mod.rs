@@ -9,6 +9,7 @@ mod json;
 mod openwhisk;
 mod parts;
 mod server;
+mod wasi_http;
 
 use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};

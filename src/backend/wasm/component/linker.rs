@@ -1,4 +1,4 @@
-//! What a component may call: all of WASI 0.2 by wasmtime-wasi, but for its arguments, its environment and the standard
+//! What a component may call: all of WASI 0.2 by wasmtime-wasi and wasmtime-wasi-http, but for its arguments, its environment and the standard
 //! streams. `wasi:sockets` is there because CPython and others ask for it whether they use it or not; it refuses
 //! every address.
 
@@ -12,6 +12,7 @@ use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Result};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::cli::{environment, stderr, stdin, stdout};
+use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{self, DynInputStream, DynOutputStream};
 
 /// The part of a guest's state that is not wasmtime-wasi's.
@@ -20,6 +21,7 @@ struct Own<'a> {
     environ: &'a Environ,
     shared: &'a Arc<Shared>,
     logs: &'a Arc<Logs>,
+    has_stdio: bool,
 }
 
 struct HasOwn;
@@ -29,13 +31,21 @@ impl HasData for HasOwn {
 }
 
 fn own(state: &mut State) -> Own<'_> {
-    Own { table: state.wasi.ctx().table, environ: &state.environ, shared: &state.shared, logs: &state.logs }
+    Own {
+        table: state.wasi.ctx().table,
+        environ: &state.environ,
+        shared: &state.shared,
+        logs: &state.logs,
+        has_stdio: state.has_stdio,
+    }
 }
 
 /// The linker that every function's component is linked with.
 pub(in crate::backend::wasm) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
+    #[cfg(feature = "http-components")]
+    crate::backend::wasm::http::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     environment::add_to_linker::<State, HasOwn>(&mut linker, own)?;
     stdin::add_to_linker::<State, HasOwn>(&mut linker, own)?;
@@ -61,14 +71,20 @@ impl environment::Host for Own<'_> {
 
 impl stdin::Host for Own<'_> {
     fn get_stdin(&mut self) -> Result<Resource<DynInputStream>> {
-        let stream: DynInputStream = Box::new(Stdin(Arc::clone(self.shared)));
+        let stream: DynInputStream = match self.has_stdio {
+            true => Box::new(Stdin(Arc::clone(self.shared))),
+            false => Box::new(ClosedInputStream),
+        };
         Ok(self.table.push(stream)?)
     }
 }
 
 impl stdout::Host for Own<'_> {
     fn get_stdout(&mut self) -> Result<Resource<DynOutputStream>> {
-        let stream: DynOutputStream = Box::new(Stdout(Arc::clone(self.shared)));
+        let stream: DynOutputStream = match self.has_stdio {
+            true => Box::new(Stdout(Arc::clone(self.shared))),
+            false => Box::new(Stderr(Arc::clone(self.logs))),
+        };
         Ok(self.table.push(stream)?)
     }
 }

@@ -1,14 +1,17 @@
-//! Components: commands of WASI 0.2 (preview 2), as `componentize-py` and the targets named `wasip2` make them.
+//! Components of WASI 0.2 (preview 2), as `componentize-py` and the targets named `wasip2` make them: commands, and
+//! those that handle HTTP requests (`http/`).
 //!
 //! A component is one sandbox as a module is, on the same buffers, limits and clockwork; wasmtime-wasi does all of its
 //! WASI but for what a function is told and its standard streams ([`linker`]). It may consist of many core modules
 //! with several memories and tables.
 
+mod imports;
 mod linker;
 
 pub(super) use linker::linker;
 
 use super::code::Needs;
+use super::entry::Pre;
 use super::limiter::table_bytes;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -18,42 +21,53 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 /// Core instances that one component consists of at most; CPython's has some twenty.
 pub(super) const INSTANCES: u32 = 256;
-/// The packages that are there, each in its versions 0.2.
-const OFFERED: [&str; 6] =
-    ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 /// What a command exports.
 const RUN: &str = "wasi:cli/run";
+/// What one exports that handles requests.
+const HANDLER: &str = "wasi:http/incoming-handler";
 /// One page of linear memory, in bytes.
 const PAGE: u64 = 64 << 10;
 
-/// Checks that it is a command, and that all it asks for is there.
-pub(super) fn link(linker: &Linker<State>, component: &Component) -> Result<CommandPre<State>> {
-    check(component.engine(), component)?;
+/// Checks that it is a command or handles requests, and that all it asks for is there. One that does both handles requests.
+pub(super) fn link(linker: &Linker<State>, component: &Component) -> Result<Pre> {
+    imports::check(component.engine(), component)?;
+    let kind = kind(component.engine(), component)?;
     let unfit = |error| Error::invalid(format!("its imports don't fit: {error:#}"));
     let pre = linker.instantiate_pre(component).map_err(unfit)?;
-    CommandPre::new(pre).map_err(|error| Error::invalid(format!("its `{RUN}` doesn't fit: {error:#}")))
+    let misfit = |name| move |error| Error::invalid(format!("its `{name}` doesn't fit: {error:#}"));
+    match kind {
+        Kind::Command => Ok(Pre::Component(Box::new(CommandPre::new(pre).map_err(misfit(RUN))?))),
+        #[cfg(feature = "http-components")]
+        Kind::Http => {
+            let pre = wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre);
+            Ok(Pre::Http(Box::new(pre.map_err(misfit(HANDLER))?)))
+        }
+    }
 }
 
-fn check(engine: &Engine, component: &Component) -> Result<()> {
+/// What a component is for.
+enum Kind {
+    Command,
+    #[cfg(feature = "http-components")]
+    Http,
+}
+
+fn kind(engine: &Engine, component: &Component) -> Result<Kind> {
     let of_component = component.component_type();
-    let missing: Vec<String> = of_component
-        .imports(engine)
-        .filter(|(name, _)| !is_offered(name))
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    if !missing.is_empty() {
+    let exports: Vec<&str> = of_component.exports(engine).map(|(name, _)| name).collect();
+    if exports.iter().any(|name| split(name) == (HANDLER, true)) {
+        #[cfg(feature = "http-components")]
+        return Ok(Kind::Http);
+        #[cfg(not(feature = "http-components"))]
         return Err(Error::invalid(format!(
-            "it imports {}, which nothing provides: only WASI 0.2's cli, clocks, filesystem, io, random and sockets \
-             (without a network) are there",
-            missing.join(", ")
+            "it exports `{HANDLER}`, but this build of kiln calls none: build it with the feature `http-components`"
         )));
     }
-    let exports: Vec<&str> = of_component.exports(engine).map(|(name, _)| name).collect();
     if exports.iter().any(|name| split(name) == (RUN, true)) {
-        return Ok(());
+        return Ok(Kind::Command);
     }
     Err(Error::invalid(format!(
-        "it is no command: it exports no `{RUN}` of WASI 0.2{}",
+        "it is neither a command nor does it handle requests: it exports no `{RUN}` and no `{HANDLER}` of WASI 0.2{}",
         match exports.as_slice() {
             [] => String::new(),
             some => format!(
@@ -67,11 +81,6 @@ fn check(engine: &Engine, component: &Component) -> Result<()> {
 /// An interface's name, and whether its version is one of 0.2.
 fn split(name: &str) -> (&str, bool) {
     name.split_once('@').map_or((name, false), |(name, version)| (name, version.starts_with("0.2.")))
-}
-
-fn is_offered(name: &str) -> bool {
-    let (interface, fits) = split(name);
-    fits && interface.split_once('/').is_some_and(|(package, _)| OFFERED.contains(&package))
 }
 
 /// What its instances take.
@@ -90,26 +99,4 @@ pub(super) fn needs(component: &Component) -> Result<Needs> {
         tables: needs.num_tables,
         instances: INSTANCES,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_offered_is_told_by_package_and_version() {
-        for name in ["wasi:io/streams@0.2.0", "wasi:sockets/tcp@0.2.12", "wasi:cli/exit@0.2.3"] {
-            assert!(is_offered(name), "{name}");
-        }
-        for name in [
-            "wasi:io/streams@0.3.0",
-            "wasi:http/types@0.2.0",
-            "wasi:io/streams",
-            "wasi:clock/x@0.2.0",
-            "run",
-            "a/b",
-        ] {
-            assert!(!is_offered(name), "{name}");
-        }
-    }
 }

@@ -1,0 +1,113 @@
+//! A reply, from the guest to stdout: its head as soon as it is set, its body as far as there is room.
+
+use crate::backend::wasm::shared::{Io, Shared};
+use crate::exchange::{Kind, put_field, put_header, put_part};
+use bytes::BufMut;
+use http_body::Body;
+use parking_lot::Mutex;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// What a guest sets.
+pub(super) type Set = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+
+/// Where a guest lays it.
+pub(super) type Slot = Arc<Mutex<Option<Set>>>;
+
+/// How far a reply has come.
+pub(super) enum Reply {
+    /// It may be set.
+    Awaited(Slot),
+    /// Its head is written.
+    Begun(HyperOutgoingBody),
+    /// All of it is written.
+    Whole,
+}
+
+impl Reply {
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+
+    /// Writes what there is of it and what there is room for. True if that was anything: the guest may have been
+    /// waiting for it. An error is the guest's: its reply can't be told in full.
+    pub(super) fn pump(&mut self, shared: &Shared, cx: &mut Context<'_>) -> wasmtime::Result<bool> {
+        let mut moved = false;
+        loop {
+            match self {
+                Self::Awaited(slot) => {
+                    let Some(set) = slot.lock().take() else { return Ok(moved) };
+                    *self = begin(set, &mut shared.io());
+                }
+                Self::Begun(body) => {
+                    if shared.io().room() == 0 {
+                        return Ok(moved);
+                    }
+                    let frame = match Pin::new(body).poll_frame(cx) {
+                        Poll::Pending => return Ok(moved),
+                        Poll::Ready(frame) => frame.transpose(),
+                    };
+                    let mut io = shared.io();
+                    match frame {
+                        Ok(Some(frame)) => {
+                            // Trailers have no place in a reply here.
+                            if let Ok(data) = frame.into_data()
+                                && !data.is_empty()
+                            {
+                                put_header(&mut io.out, Kind::Piece, data.len());
+                                io.out.put_slice(&data);
+                            }
+                        }
+                        Ok(None) => {
+                            put_header(&mut io.out, Kind::Last, 0);
+                            *self = Self::Whole;
+                        }
+                        Err(error) => {
+                            return Err(wasmtime::Error::msg(format!("its reply's body broke off: {error}")));
+                        }
+                    }
+                }
+                Self::Whole => return Ok(moved),
+            }
+            moved = true;
+        }
+    }
+
+    /// The guest has returned, and all that it wrote has been moved for which there is room: says so where it set nothing,
+    /// and ends a body that it never finished, as a host does that ends the instance now.
+    pub(super) fn close(&mut self, shared: &Shared) {
+        let mut io = shared.io();
+        match self {
+            Self::Awaited(_) => failed(&mut io, "the component returned without setting a reply"),
+            Self::Begun(_) if io.room() > 0 => put_header(&mut io.out, Kind::Last, 0),
+            Self::Begun(_) | Self::Whole => return,
+        }
+        *self = Self::Whole;
+    }
+}
+
+fn begin(set: Set, io: &mut Io) -> Reply {
+    let response = match set {
+        Ok(response) => response,
+        Err(error) => {
+            failed(io, &format!("the component answered with the error {error:?}"));
+            return Reply::Whole;
+        }
+    };
+    let (head, body) = response.into_parts();
+    put_part(&mut io.out, Kind::Head, |to| {
+        to.put_u16_le(head.status.as_u16());
+        for (name, value) in &head.headers {
+            put_field(to, name.as_str().as_bytes());
+            put_field(to, value.as_bytes());
+        }
+    });
+    Reply::Begun(body)
+}
+
+fn failed(io: &mut Io, why: &str) {
+    put_part(&mut io.out, Kind::Failed, |to| to.put_slice(why.as_bytes()));
+}

@@ -1,0 +1,53 @@
+//! A component's life: one request after the other, until its stdin ends.
+
+use super::reply::{Reply, Slot};
+use super::request;
+use crate::backend::wasm::state::State;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+
+/// Serves requests from the sandbox's stdin. It rests where a module does: parked, waiting for the next one.
+pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State>) -> wasmtime::Result<()> {
+    let shared = Arc::clone(&store.data().shared);
+    while let Some(request::Incoming { scheme, request, body }) = request::next(&shared).await? {
+        let slot = Slot::default();
+        let set = Arc::clone(&slot);
+        let mut http = store.data_mut().http();
+        let incoming = http.new_incoming_request(scheme, request)?;
+        let out = http.new_response_outparam_from_callback(move |reply| *set.lock() = Some(reply))?;
+        let mut reply = Reply::Awaited(slot);
+        {
+            let handler = proxy.wasi_http_incoming_handler();
+            let mut handled = pin!(handler.call_handle(&mut store, incoming, out));
+            let mut returned = false;
+            poll_fn(|cx| {
+                loop {
+                    if !returned && let Poll::Ready(result) = handled.as_mut().poll(cx) {
+                        result?;
+                        returned = true;
+                    }
+                    let moved = reply.pump(&shared, cx)?;
+                    if returned {
+                        reply.close(&shared);
+                        return if reply.is_whole() {
+                            Poll::Ready(wasmtime::error::Ok(()))
+                        } else {
+                            Poll::Pending
+                        };
+                    }
+                    if !moved {
+                        return Poll::Pending;
+                    }
+                }
+            })
+            .await?;
+        }
+        poll_fn(|_| body.skip()).await;
+    }
+    Ok(())
+}
