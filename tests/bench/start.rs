@@ -75,10 +75,9 @@ async fn every_kind_of_start_of_an_image_is_seen() {
 fn every_kind_of_start_of_a_source_is_seen() {
     let folder = Folder::new();
     folder.write("hello.js", "const main = ({ name }) => ({ greeting: `hello ${name ?? 'nobody'}` })");
-    let js = concat!(env!("CARGO_MANIFEST_DIR"), "/runtimes/js/js.wasm");
     // Shared by the tests of runtimes, since an interpreter takes long to compile.
     let host = format!("[host]\ncache_dir = {:?}\n", concat!(env!("CARGO_TARGET_TMPDIR"), "/runtimes-wasm"));
-    let manifest = format!("{host}[runtime.js]\nwasm = {js:?}\n[function.hello]\nsource = \"hello.js\"\n");
+    let manifest = format!("{host}[function.hello]\nsource = \"hello.js\"\n");
     folder.write("kiln.toml", &manifest);
     let args = ["bench", "start", "-n", "2", "-o", "json"];
     let found = json(&folder.kiln(&args, ""));

@@ -42,7 +42,7 @@ impl<'a> Place<'a> {
             crate::Result::Ok(bed)
         };
         let (tight, absent) = (Vec::new(), Vec::new());
-        let stem_cells = chosen.function.code.source.is_some().then(ample).transpose()?;
+        let stem_cells = chosen.source().is_some().then(ample).transpose()?;
         let steady = ample()?;
         let mut place = Self { beds, settings, chosen, steady, stem_cells, tight, absent, ahead: 0 };
         for &backend in &chosen.backends {
@@ -99,7 +99,7 @@ impl<'a> Place<'a> {
 
     /// Deploys what is served from its snapshot, where there is such a thing, and waits until it is.
     async fn set_up_snapshot(&mut self, backend: BackendKind) -> Result<()> {
-        let Some(source) = &self.chosen.function.code.source else { return Ok(()) };
+        let Some(source) = self.chosen.source() else { return Ok(()) };
         if backend != BackendKind::Wasm {
             return Ok(());
         }

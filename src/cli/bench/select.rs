@@ -2,8 +2,9 @@
 
 use super::args::{Backends, Declared};
 use crate::bench::start::StartKind;
+use crate::cli::runtimes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::function::{BackendKind, Function};
+use crate::function::{BackendKind, Function, Source};
 use crate::manifest::{HostSettings, Manifest};
 use crate::runtime::Runtime;
 use bytes::Bytes;
@@ -42,27 +43,30 @@ pub(super) fn select(declared: &Declared, names: &[String], backends: Backends) 
         let message = format!("{} has no function `{missing}`: it has {all}", declared.file.display());
         return Err(Error::new(ErrorKind::NotFound, message));
     }
+    let mut runtimes = runtimes::offered(&manifest.runtimes, None);
     let mut functions = Vec::new();
     for mut function in manifest.functions {
         if !names.is_empty() && !names.contains(&function.name) {
             continue;
         }
-        let runtime = function.code.source.as_ref().and_then(|source| {
-            let runtime = manifest.runtimes.iter().find(|runtime| runtime.is_called(&source.runtime))?;
+        let source = function.code.source.as_ref().filter(|_| !function.loads_itself());
+        let runtime =
+            source.and_then(|source| runtimes.iter().find(|runtime| runtime.is_called(&source.runtime)));
+        let is_source = source.is_some();
+        if let Some(runtime) = runtime {
             // As it is deployed: the runtime says how it is spoken to.
             function.format = runtime.format;
-            Some(runtime)
-        });
-        let has = |backend: &BackendKind| match (&function.code.source, backend) {
-            (Some(_), backend) => runtime.is_some_and(|runtime| runtime.runs_on(*backend)),
-            (None, BackendKind::Wasm) => function.code.wasm.is_some(),
-            (None, BackendKind::Docker) => function.code.image.is_some(),
+        }
+        let has = |backend: &BackendKind| match (is_source, backend) {
+            (true, backend) => runtime.is_some_and(|runtime| runtime.runs_on(*backend)),
+            (false, BackendKind::Wasm) => function.code.wasm.is_some(),
+            (false, BackendKind::Docker) => function.code.image.is_some(),
         };
         let backends: Vec<_> = BackendKind::ALL
             .into_iter()
             .filter(|backend| backends.include(*backend) && has(backend))
             .collect();
-        let usual = if function.code.source.is_some() { PARAMETERS } else { BODY };
+        let usual = if is_source { PARAMETERS } else { BODY };
         let body = body(&declared.data, &known, &function.name)?.unwrap_or(Bytes::from_static(usual));
         if !backends.is_empty() {
             functions.push(Chosen { function, backends, body });
@@ -75,7 +79,6 @@ pub(super) fn select(declared: &Declared, names: &[String], backends: Backends) 
             _ => format!("no function that was chosen from {file} has code for that backend: see --backend"),
         }));
     }
-    let mut runtimes = manifest.runtimes;
     runtimes.iter_mut().for_each(Runtime::keep_none);
     Ok(Selection { settings: manifest.host, runtimes, functions })
 }
@@ -101,9 +104,14 @@ pub(super) fn body(data: &[String], known: &[String], function: &str) -> Result<
 }
 
 impl Chosen {
+    /// Its source, where a runtime's stem cells are given it.
+    pub(super) fn source(&self) -> Option<&Source> {
+        self.function.code.source.as_ref().filter(|_| !self.function.loads_itself())
+    }
+
     /// The kinds of starts that it can have, on each of its backends.
     pub(super) fn starts(&self) -> impl Iterator<Item = (BackendKind, StartKind)> {
-        let source = self.function.code.source.is_some();
+        let source = self.source().is_some();
         let of = move |backend: &BackendKind| {
             let backend = *backend;
             StartKind::of(source, backend).map(move |kind| (backend, kind))
