@@ -174,18 +174,22 @@ impl Served {
         }
     }
 
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let State::Open(peer) = &mut self.state else { return Poll::Ready(None) };
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        let State::Open(peer) = &mut self.state else { return Poll::Ready(Ok(None)) };
         self.buffer.reserve(self.expected.clamp(PIECE, LARGE));
         match ready!(pin!(peer.read_buf(&mut self.buffer)).poll(cx)) {
             Ok(1..) => {
                 let piece = self.buffer.split().freeze();
                 self.expected = self.expected.saturating_sub(piece.len());
-                Poll::Ready(Some(piece))
+                Poll::Ready(Ok(Some(piece)))
             }
-            Ok(0) | Err(_) => {
+            Ok(0) => {
                 self.state = State::Lost;
-                Poll::Ready(None)
+                Poll::Ready(Ok(None))
+            }
+            Err(error) => {
+                self.state = State::Lost;
+                Poll::Ready(Err(Error::failed(format!("its connection broke: {error}"))))
             }
         }
     }
@@ -236,7 +240,7 @@ impl Stdio for Served {
             return Poll::Ready(Ok(None));
         }
         self.pump(cx);
-        self.poll_answer(cx).map(Ok)
+        self.poll_answer(cx)
     }
 
     fn expect(&mut self, bytes: usize) {
