@@ -99,7 +99,11 @@ impl Bench {
     }
 
     fn function(&self, name: &str, guest: &str) -> Function {
-        self.subject.function(name, guest).format(self.format).memory(32 * MIB).timeout(HANG)
+        let mut function =
+            self.subject.function(name, guest).format(self.format).memory(32 * MIB).timeout(HANG);
+        // Where each request has an instance of its own unless it says otherwise.
+        function.limits.max_uses = (self.format == Format::WasiHttp).then_some(u32::MAX);
+        function
     }
 
     /// How an exit with this code is told.
@@ -170,7 +174,12 @@ pub fn request(format: Format, path: &str, body: impl Into<Bytes>) -> Invocation
         (Format::Openwhisk, Ok(body)) => Invocation::new(json!({ "path": path, "body": body }).to_string()),
         _ => Invocation::new(body),
     };
-    invocation.path = path.into();
+    invocation.path = match (format, path) {
+        // Components have a fixture of their own, with other words for the same.
+        (Format::WasiHttp, "/" | "/ok") => "/echo".into(),
+        (Format::WasiHttp, "/hog") => "/grow".into(),
+        _ => path.into(),
+    };
     if format == Format::HttpStream {
         // What has no URL is none of Fn's HTTP triggers: such a function isn't told a path.
         invocation.url = format!("http://localhost/r/function{path}");
@@ -180,13 +189,18 @@ pub fn request(format: Format, path: &str, body: impl Into<Bytes>) -> Invocation
 
 /// How a request ended, with what the guest replied to it.
 pub async fn ask(host: &Host, format: Format, name: &str, invocation: Invocation) -> Outcome {
+    let counts = invocation.path == "/count";
     let mut outcome = host.invoke(name, invocation).await;
-    if let (Format::Openwhisk, Ok(reply)) = (format, &mut outcome.result) {
-        // Its result has the body, or the function's own error.
-        let result: Value = serde_json::from_slice(&reply.body).unwrap();
-        if let Some(body) = result["body"].as_str() {
-            reply.body = body.to_owned().into();
+    match (format, &mut outcome.result) {
+        (Format::Openwhisk, Ok(reply)) => {
+            // Its result has the body, or the function's own error.
+            let result: Value = serde_json::from_slice(&reply.body).unwrap();
+            if let Some(body) = result["body"].as_str() {
+                reply.body = body.to_owned().into();
+            }
         }
+        (Format::WasiHttp, Ok(reply)) if counts => reply.body.truncate(reply.body.trim_ascii_end().len()),
+        _ => {}
     }
     outcome
 }

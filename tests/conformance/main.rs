@@ -3,7 +3,7 @@
 //!
 //! A test's name says all: `stdio::docker::faults::stray_bytes::json` is the case `stray_bytes` in the format `json` on
 //! containers. Each table has every case; where one makes no sense in a format, it says why: `stdio.rs` for the formats that
-//! are spoken on stdin and stdout, `served.rs` for those of servers in containers. After each case the
+//! are spoken on stdin and stdout, `served.rs` for those of servers in containers, `exchanged.rs` for `wasi:http`. After each case the
 //! host is drained, and nothing may be left: neither in the pool's figures nor at the backend.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(unreachable_pub, reason = "nothing of a test binary is reachable")]
@@ -47,6 +47,8 @@ macro_rules! tests {
     };
 }
 
+#[cfg(feature = "http-components")]
+mod exchanged;
 #[cfg(all(feature = "docker", target_os = "linux"))]
 mod served;
 mod stdio;

@@ -40,6 +40,7 @@ guide! {
     rust_or_c: "Rust or C, to wasm";
     kept_warm: "The same, kept warm";
     a_component: "A component of `wasi:cli/command`";
+    a_handler: "A component of `wasi:http`";
     javascript: "JavaScript";
     python: "Python";
     openwhisk: "An OpenWhisk action";
@@ -106,9 +107,14 @@ async fn in_place(test: &str, manifest: &str, folder: &Path) -> Option<String> {
 
 /// The fixture as the module, or the component, that the guide names.
 fn module(name: &str, folder: &Path) -> PathBuf {
-    let echo = std::fs::read(root("fixtures/echo/echo.wasm")).unwrap();
+    let of = |fixture: &str| std::fs::read(root(fixture)).unwrap();
+    let echo = of("fixtures/echo/echo.wasm");
     let file = folder.join(Path::new(name).file_name().unwrap());
-    let code = if name.contains("wasip2") { components::componentize(&echo) } else { echo };
+    let code = match name {
+        _ if name.ends_with("_http.wasm") => of("fixtures/proxy/proxy.wasm"),
+        _ if name.contains("wasip2") => components::componentize(&echo),
+        _ => echo,
+    };
     std::fs::write(&file, code).unwrap();
     file
 }

@@ -24,6 +24,8 @@ const SIZES: [u64; 20] = [8, 8, 8, 8, 16, 8, 24, 8, 32, 8, 48, 16, 64, 16, 96, 1
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Module,
+    /// A `wasi:http` component: each request has an instance of its own.
+    Component,
     Image,
     /// From source: a stem cell's until its snapshot is there, which is in the middle of the load.
     Source,
@@ -39,6 +41,7 @@ impl Kind {
     fn of(rank: usize) -> Self {
         match rank {
             8 | 12 => Self::Source,
+            4 | 14 => Self::Component,
             3 | 9 => Self::Action,
             5 | 11 => Self::Server,
             7 | 13 => Self::Fdk,
@@ -48,12 +51,13 @@ impl Kind {
     }
 
     fn backend(self) -> &'static str {
-        if matches!(self, Self::Module | Self::Source) { "wasm" } else { "docker" }
+        if matches!(self, Self::Module | Self::Component | Self::Source) { "wasm" } else { "docker" }
     }
 
     fn declared(self) -> String {
         match self {
             Self::Module => format!("wasm = {:?}\nformat = \"frame\"", fixture("echo/echo.wasm")),
+            Self::Component => format!("wasm = {:?}", fixture("proxy/proxy.wasm")),
             Self::Image => "image = \"kiln-fixture-echo:1\"\nformat = \"frame\"".into(),
             Self::Source => "source = \"echo.js\"".into(),
             Self::Action => "image = \"kiln-fixture-echo:1\"\nformat = \"openwhisk\"".into(),
@@ -62,6 +66,11 @@ impl Kind {
                 "image = \"kiln-fixture-echo:1\"\nformat = \"http-stream\"\nstart_timeout = \"60s\"".into()
             }
         }
+    }
+
+    /// What gives it its own words back.
+    fn path(self) -> &'static str {
+        if self == Self::Component { "/echo" } else { "" }
     }
 
     /// Words as it takes them, and gives them back.
@@ -110,8 +119,10 @@ async fn a_mixed_load_stays_within_one_budget() {
                     let kind = Kind::of(rank);
                     let words = format!("caller {caller}, function {rank}, {:x}", random.random::<u64>());
                     let body = kind.body(words);
-                    let answer =
-                        http.try_post(&format!("/r/f{rank}"), body.clone()).await.expect("an answer");
+                    let answer = http
+                        .try_post(&format!("/r/f{rank}{}", kind.path()), body.clone())
+                        .await
+                        .expect("an answer");
                     assert_eq!(answer.status, 200, "f{rank}: {}", answer.text());
                     assert_eq!(answer.text(), body, "its own reply, and no other's");
                     let backend = kind.backend();

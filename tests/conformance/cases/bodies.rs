@@ -1,6 +1,6 @@
 //! What goes in comes out: every size, every byte, and nothing of stderr.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, request};
 use bytes::Bytes;
 use kiln::format::Rest;
 use kiln::function::{DEFAULT_NAMESPACE, MIB};
@@ -42,8 +42,10 @@ pub async fn long_ones_in_parts(bench: &mut Bench) {
     for known in [true, false] {
         let (start, rest) = (body.slice(..1000), body.slice(1000..));
         let length = if known { Rest::Bytes(rest.len() as u64) } else { Rest::Unknown };
+        let asked = request(bench.format, "/", "");
+        let asked = Request { path: &asked.path, ..Request::new() };
         let upload = Upload::new(start, length, Pieces(rest));
-        let streamed = bench.host.stream(DEFAULT_NAMESPACE, "echo", Request::new(), upload, 64 << 10).await;
+        let streamed = bench.host.stream(DEFAULT_NAMESPACE, "echo", asked, upload, 64 << 10).await;
         let reply = streamed.result.unwrap_or_else(|error| panic!("{error}: {:?}", error.logs()));
         assert_eq!((reply.status, streamed.parts.is_some()), (200, bench.format != Format::Json));
         let mut came = reply.body.to_vec();

@@ -9,6 +9,8 @@ pub mod fake_docker;
 pub mod fake_wasm;
 #[cfg(any(feature = "wasm", feature = "docker"))]
 mod js;
+#[cfg(feature = "http-components")]
+pub mod wasi_http;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 #[cfg(feature = "wasm")]
