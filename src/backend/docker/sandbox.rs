@@ -275,8 +275,8 @@ impl Sandbox for Contained {
         Some(Box::pin(async move { exit::ended(&engine, &id).await }))
     }
 
-    fn lane(&self) -> Option<Box<dyn Sandbox>> {
-        let (Channel::Served(served), Some(container)) = (&self.channel, &self.container) else {
+    fn lane(&mut self) -> Option<Box<dyn Sandbox>> {
+        let (Channel::Served(served), Some(container)) = (&mut self.channel, &self.container) else {
             return None;
         };
         Some(Box::new(Lane::new(self.declared.clone(), container.id().to_owned(), served.another())))

@@ -120,10 +120,15 @@ impl Served {
         }
     }
 
-    /// One more connection to the same server, made when it is first used.
-    pub(super) fn another(&self) -> Self {
+    /// One more connection to the same server, made when it is first used; the first of them is the one that found it
+    /// listening, since a server may serve one after the other.
+    pub(super) fn another(&mut self) -> Self {
         let to = (self.line.clone(), self.logs.clone(), self.listener.clone());
-        Self::over(to, self.marks_log, State::Closed, true)
+        let state = match self.state {
+            State::Open(_) => std::mem::replace(&mut self.state, State::Closed),
+            _ => State::Closed,
+        };
+        Self::over(to, self.marks_log, state, true)
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
