@@ -63,7 +63,8 @@ fn a_node_package_finds_its_own_files() {
     assert!(refused.stderr.contains("ES modules"), "{}", refused.stderr);
     deploy("broken").ok();
     let failed = kiln(&way, &["invoke", "broken"]);
-    assert!(failed.code == 1 && failed.stdout.contains("nothing"), "{}{}", failed.stdout, failed.stderr);
+    assert!(failed.stderr.contains("Cannot find module './nothing'"), "{}{}", failed.stdout, failed.stderr);
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
 }
 
 #[test]
