@@ -82,5 +82,6 @@ async fn a_caller_that_goes_away_takes_its_instance_with_it() {
 async fn what_it_does_after_its_reply_does_not_change_that() {
     let bed = serve([proxy()]).await;
     assert_eq!(bed.get("/late").await.text(), "early\n");
+    assert_eq!(bed.get("/fall").await.text(), "before\n", "it traps once its reply is whole");
     bed.end().await;
 }

@@ -162,11 +162,11 @@ impl Io {
         filled
     }
 
-    /// The next bytes of stdin, `most` at most; none where there are none. A piece that is asked for whole isn't copied.
+    /// The next bytes of stdin, `most` at most; none where there are none. A piece that is asked for whole, or a part of one, isn't copied.
     pub(super) fn take_piece(&mut self, most: usize) -> Bytes {
         let alone = self.input.len() == 1;
         match self.input.front_mut() {
-            Some(front) if most < front.len() || alone => {
+            Some(front) if most <= front.len() || alone => {
                 let piece = front.split_to(most.min(front.len()));
                 if front.is_empty() {
                     self.input.pop_front();

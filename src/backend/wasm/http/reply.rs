@@ -76,6 +76,15 @@ impl Reply {
         }
     }
 
+    /// The guest has trapped. A reply that it had finished by then is its caller's all the same; of any other nothing more is
+    /// written, so that one which hasn't begun is told as the failure that it is.
+    pub(super) fn salvage(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        let before = shared.io().out.len();
+        if self.pump(shared, cx).is_err() || !self.is_whole() {
+            shared.io().out.truncate(before);
+        }
+    }
+
     /// The guest has returned, and all that it wrote has been moved for which there is room: says so where it set nothing,
     /// and ends a body that it never finished, as a host does that ends the instance now.
     pub(super) fn close(&mut self, shared: &Shared) {

@@ -29,17 +29,16 @@ pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State
             let answered = poll_fn(|cx| {
                 loop {
                     if !returned && let Poll::Ready(result) = handled.as_mut().poll(cx) {
-                        result?;
+                        if let Err(error) = result {
+                            reply.salvage(&shared, cx);
+                            return Poll::Ready(Err(error));
+                        }
                         returned = true;
                     }
                     let moved = reply.pump(&shared, cx)?;
                     if returned {
                         reply.close(&shared);
-                        return if reply.is_whole() {
-                            Poll::Ready(wasmtime::error::Ok(()))
-                        } else {
-                            Poll::Pending
-                        };
+                        return if reply.is_whole() { Poll::Ready(Ok(())) } else { Poll::Pending };
                     }
                     if !moved {
                         return Poll::Pending;
