@@ -94,5 +94,8 @@ async fn a_guest_cannot_use_up_the_hosts_file_descriptors() {
     let mut function = oneshot(guest);
     function.dirs.push(Dir { host: dir.path().into(), guest: "/".into(), writable: false });
     let (_, exit, _) = run(&backend(), function, b"").await;
-    assert!(matches!(&exit, Exit::Trap(why) if why.starts_with("more than 256 files open")), "{exit:?}");
+    assert!(
+        matches!(&exit, Exit::Trap(why) if why.starts_with("too many files and other handles open")),
+        "{exit:?}"
+    );
 }

@@ -41,7 +41,13 @@ pub fn host() -> (Host, Wasm) {
     let config =
         WasmConfig { cache_dir: Some(cache()), budget, max_instances: Some(64), ..WasmConfig::default() };
     let wasm = Wasm::new(config).unwrap();
-    let host = Host::builder().memory(budget).max_wait(HANG).backend(Arc::new(wasm.clone())).build().unwrap();
+    let host = Host::builder()
+        .memory(budget)
+        .max_body(1 << 30)
+        .max_wait(HANG)
+        .backend(Arc::new(wasm.clone()))
+        .build()
+        .unwrap();
     (host, wasm)
 }
 

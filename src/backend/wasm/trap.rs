@@ -1,6 +1,5 @@
 //! Why a guest ended, in Kiln's words.
 
-use super::wasi::HANDLES;
 use crate::backend::Exit;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
@@ -24,7 +23,9 @@ pub(super) fn exit(result: wasmtime::Result<()>, refused: bool) -> Exit {
 pub(super) fn reason(error: &wasmtime::Error) -> String {
     let mut text = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
-        None if error.root_cause().is::<ResourceTableError>() => format!("more than {HANDLES} files open"),
+        None if error.root_cause().is::<ResourceTableError>() => {
+            "too many files and other handles open".to_owned()
+        }
         None => error.root_cause().to_string(),
     };
     if let Some(rest) = text.strip_prefix("wasm trap: ") {

@@ -4,13 +4,16 @@
 use super::shared::Shared;
 use super::streams::Stdin;
 use crate::error::{Error, Result};
-use crate::function::Function;
+use crate::function::{Format, Function};
 use std::sync::Arc;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder, WasiView};
 
 /// Files, directories and what is polled, open at once in one instance: file descriptors are the whole host's.
-pub(super) const HANDLES: usize = 256;
+const HANDLES: usize = 256;
+/// The same where requests and replies are handles, too. JavaScript gives back those of a body's pieces only when it
+/// collects its garbage, so that a body of a few megabytes takes thousands; each is some hundred bytes of the host's.
+const HTTP_HANDLES: usize = 16_384;
 
 /// The context of one instance.
 pub(super) fn context(function: &Function, shared: Arc<Shared>) -> Result<WasiP1Ctx> {
@@ -23,6 +26,7 @@ pub(super) fn context(function: &Function, shared: Arc<Shared>) -> Result<WasiP1
         })?;
     }
     let mut wasi = builder.build_p1();
-    wasi.ctx().table.set_max_capacity(HANDLES);
+    let handles = if function.format == Format::WasiHttp { HTTP_HANDLES } else { HANDLES };
+    wasi.ctx().table.set_max_capacity(handles);
     Ok(wasi)
 }
