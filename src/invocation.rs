@@ -3,8 +3,8 @@
 mod lent;
 mod lines;
 
-pub use lent::{Address, Headers, Request};
-pub use lines::{Line, Lines};
+pub use lent::{Address, Caller, Headers, Request};
+pub use lines::{Line, Lines, Stream};
 
 use crate::error::Error;
 use crate::function::BackendKind;

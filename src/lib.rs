@@ -55,6 +55,8 @@ pub mod runtime;
 pub mod server;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(any(feature = "wasm", feature = "cli"))]
+mod xdg;
 
 pub use error::{Error, ErrorKind, Result};
 pub use function::{BackendKind, Code, Format, Function, Limits, Source};

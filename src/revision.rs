@@ -33,6 +33,7 @@ impl Function {
             hash.field(dir.guest.as_bytes());
             hash.field(&[u8::from(dir.writable)]);
         }
+        hash.field(format!("{:?}", self.network).as_bytes());
         hash.field(self.user.as_deref().unwrap_or("").as_bytes());
         hash.field(&(self.outbound.len() as u64).to_le_bytes());
         for host in &self.outbound {
@@ -42,7 +43,7 @@ impl Function {
             for text in [&source.runtime, &source.main, &source.file] {
                 hash.field(text.as_bytes());
             }
-            hash.field(&[u8::from(source.snapshot)]);
+            hash.field(&[u8::from(source.snapshot), u8::from(source.binary)]);
             match &source.code {
                 Module::File(file) => hash.field(file.as_os_str().as_encoded_bytes()),
                 Module::Bytes(code) => hash.field(code),
@@ -128,6 +129,7 @@ mod tests {
         assert_eq!(base, hello(|_| {}));
         assert_ne!(base, hello(|source| source.main = "other".into()));
         assert_ne!(base, hello(|source| source.file = "other.js".into()));
+        assert_ne!(base, hello(|source| source.binary = true));
         assert_ne!(base, hello(|source| source.runtime = "nodejs:default".into()));
         assert_ne!(base, hello(|source| source.code = Module::Bytes("other".into())));
     }

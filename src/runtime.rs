@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::function::{BackendKind, Format, Image, MIB, Module, PullPolicy, valid_name};
+use std::collections::BTreeMap;
 
 /// A runtime, as declared. [`Runtime::validate`] says what of it can't be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +24,13 @@ pub struct Runtime {
     /// The memory of one sandbox, in bytes, for functions that declare none. `None`: 128 MiB for images; for wasm the
     /// module's own minimum + 16 MiB.
     pub memory: Option<u64>,
+    /// What each of its sandboxes is started with as its environment, whichever function it will be.
+    pub env: BTreeMap<String, String>,
     /// Stem cells that are kept ready (`SEEDS.md W3`).
     pub prewarm: Vec<Prewarm>,
+    /// Stem cells that are kept ready on wasm, beside those, of each memory that functions ask for, from the first such
+    /// function on.
+    pub ready: u32,
 }
 
 /// Stem cells of one backend and memory that are kept ready. They serve exactly the functions with that memory
@@ -49,7 +55,9 @@ impl Runtime {
             image: None,
             format: Format::Frame,
             memory: None,
+            env: BTreeMap::new(),
             prewarm: Vec::new(),
+            ready: 0,
         }
     }
 
@@ -86,6 +94,28 @@ impl Runtime {
     pub fn prewarm(mut self, backend: BackendKind, memory: Option<u64>, count: u32) -> Self {
         self.prewarm.push(Prewarm { backend, memory, count });
         self
+    }
+
+    /// The same runtime with so many stem cells kept ready on wasm of each memory that functions ask for.
+    #[must_use]
+    pub fn ready(mut self, count: u32) -> Self {
+        self.ready = count;
+        self
+    }
+
+    /// Nothing of it is kept ready: for whoever measures its starts, or is gone at once.
+    #[cfg(feature = "cli")]
+    pub(crate) fn keep_none(&mut self) {
+        self.prewarm.clear();
+        self.ready = 0;
+    }
+
+    /// JavaScript on QuickJS, as a module that is built in: `runtimes/README.md` says what a function is there.
+    #[cfg(feature = "js")]
+    pub fn js() -> Self {
+        const MODULE: &[u8] = include_bytes!("../runtimes/js/js.wasm");
+        let js = Self::new("js").wasm(Module::Bytes(bytes::Bytes::from_static(MODULE)));
+        js.kind("nodejs").kind("nodejs:default").memory(64 * MIB).ready(1)
     }
 
     /// Whether a function may mean this one by `name`.

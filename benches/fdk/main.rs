@@ -1,8 +1,8 @@
 //! Fn's functions: a warm call of one with PyPI's `fdk`, beside a direct call on the socket of the same container.
 //!
 //! `cargo bench --bench fdk` prints the table of `cargo bench --bench floors` with its own row; rounds, medians and
-//! `KILN_BENCH_*` are as there. It needs a Docker engine with `kiln-fixture-fdk:1` (`scripts/test-runtimes`), and root, to see a
-//! container's files; without, the row says so, or fails if `KILN_REQUIRE_RUNTIMES=1`. No time is asserted; a wrong reply is an error.
+//! `KILN_BENCH_*` are as there. It needs a Docker engine with `kiln-fixture-fdk:1` (`scripts/test-runtimes`); without, the row says
+//! so, or fails if `KILN_REQUIRE_RUNTIMES=1`. No time is asserted; a wrong reply is an error.
 
 #[path = "../floors/plan.rs"]
 #[allow(dead_code, reason = "its row needs a part of it")]
@@ -56,22 +56,21 @@ fn row(plan: &Plan, table: &mut Table) -> Result<()> {
         if std::env::var("KILN_REQUIRE_RUNTIMES").as_deref() == Ok("1") {
             return Err(why);
         }
-        table.absent(CASE, &format!("needs a Docker engine with {IMAGE}, and root: {why}"));
+        table.absent(CASE, &format!("needs a Docker engine with {IMAGE}: {why}"));
         return Ok(());
     }
     let kiln = tokio.block_on(ours::Kiln::new())?;
-    let rounds = tokio.block_on(kiln.listener()).and_then(|listener| {
-        Rounds::run(
-            plan.rounds(1, 31),
-            || {
-                tokio.block_on(async {
-                    let mut direct = direct::Direct::new(&listener).await?;
-                    median(async || direct.call().await).await
-                })
-            },
-            || tokio.block_on(median(async || kiln.call().await)),
-        )
-    });
+    let listener = kiln.listener();
+    let rounds = Rounds::run(
+        plan.rounds(1, 31),
+        || {
+            tokio.block_on(async {
+                let mut direct = direct::Direct::new(&listener).await?;
+                median(async || direct.call().await).await
+            })
+        },
+        || tokio.block_on(median(async || kiln.call().await)),
+    );
     tokio.block_on(kiln.host.drain());
     table.row(CASE, Unit::Time, &rounds?, Promise::AtMost(1.3));
     Ok(())

@@ -1,40 +1,43 @@
 //! A host with one container of the FDK's image, and calls through it.
 
 use crate::{BODY, IMAGE, Result, TOLD};
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::function::Dir;
 use kiln::{Format, Function, Host, Invocation};
-use std::collections::HashMap;
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Kiln {
     pub(crate) host: Host,
-    owner: String,
+    /// Where its container's socket is: in a directory of this machine.
+    sockets: tempfile::TempDir,
 }
 
 /// Whether all is here that the row needs.
 pub(crate) async fn found() -> Result<()> {
     bollard::Docker::connect_with_defaults()?.inspect_image(IMAGE).await?;
-    // A process's files are its own user's to see, and root's.
-    std::fs::read_dir("/proc/1/root")
-        .map(drop)
-        .map_err(|why| format!("no root's view of /proc: {why}").into())
+    Ok(())
 }
 
 impl Kiln {
     /// With the container warm.
     pub(crate) async fn new() -> Result<Self> {
-        let owner = format!("fdk-{}", std::process::id());
-        let backend = Docker::new(DockerConfig::new(&owner));
+        let sockets = tempfile::tempdir()?;
+        // The container's user is another.
+        set_permissions(sockets.path(), Permissions::from_mode(0o777))?;
+        let backend = Docker::new(DockerConfig::new(format!("fdk-{}", std::process::id())));
         let host = Host::builder().backend(Arc::new(backend)).build()?;
         let mut function = Function::image("fdk", IMAGE).format(Format::HttpStream);
         function.limits.start_timeout = Duration::from_secs(60);
         // It is never frozen while its socket is called by hand.
         function.pause_after = Some(Duration::from_secs(3600));
+        let guest = "/tmp/iofs".to_owned();
+        function.dirs.push(Dir { host: sockets.path().to_owned(), guest, writable: true });
         host.deploy(function).await?;
-        let kiln = Self { host, owner };
+        let kiln = Self { host, sockets };
         kiln.call().await?;
         Ok(kiln)
     }
@@ -48,18 +51,7 @@ impl Kiln {
     }
 
     /// The socket in its container, as this process may reach it.
-    pub(crate) async fn listener(&self) -> Result<PathBuf> {
-        let client = bollard::Docker::connect_with_defaults()?;
-        let filters = HashMap::from([("label", vec![format!("kiln.owner={}", self.owner)])]);
-        let options = ListContainersOptionsBuilder::default().filters(&filters).build();
-        for found in client.list_containers(Some(options)).await? {
-            let Some(id) = found.id else { continue };
-            let state = client.inspect_container(&id, None).await?.state.unwrap_or_default();
-            let socket = format!("/proc/{}/root/tmp/iofs/lsnr.sock", state.pid.unwrap_or_default());
-            if std::fs::symlink_metadata(&socket).is_ok() {
-                return Ok(socket.into());
-            }
-        }
-        Err("no container of the host has the socket".into())
+    pub(crate) fn listener(&self) -> PathBuf {
+        self.sockets.path().join("lsnr.sock")
     }
 }

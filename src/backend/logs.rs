@@ -1,7 +1,8 @@
-//! A sandbox's stderr: lines, tagged with the request being served (`SEEDS.md I6`).
+//! A sandbox's log: lines, tagged with the request being served (`SEEDS.md I6`). It is its stderr; of a server, whose
+//! replies go another way, its stdout, too.
 
 use crate::function::{Format, Function};
-use crate::invocation::{InvocationId, Lines};
+use crate::invocation::{InvocationId, Lines, Stream};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 /// Lines that are kept to be shown with an error.
 const TAIL: usize = 32;
 
-/// Where a backend writes what a sandbox says on stderr.
+/// Where a backend writes what a sandbox logs.
 pub struct Logs {
     memory: u64,
     state: Mutex<State>,
@@ -29,8 +30,9 @@ struct State {
     lines: Option<Arc<Lines>>,
     /// The requests being served, where they share the sandbox, each with whoever keeps its lines.
     together: Vec<(InvocationId, Option<Arc<Lines>>)>,
-    partial: Vec<u8>,
-    tail: VecDeque<String>,
+    /// What of a line has come, of stdout and of stderr.
+    partial: [Vec<u8>; 2],
+    tail: VecDeque<(Stream, String)>,
     written: u64,
     /// Sentinels that have come since a request began.
     ends: u32,
@@ -41,7 +43,7 @@ struct State {
 impl Logs {
     /// The log of one sandbox of a function whose memory limit is `memory` bytes.
     pub fn new(function: Arc<Function>, memory: u64) -> Self {
-        let (partial, tail) = (Vec::new(), VecDeque::new());
+        let (partial, tail) = (Default::default(), VecDeque::new());
         Self {
             memory,
             state: Mutex::new(State {
@@ -62,9 +64,7 @@ impl Logs {
     /// The sandbox was a runtime's and is this function's from now on: its lines are, too.
     pub fn belong_to(&self, function: Arc<Function>) {
         let mut state = self.state.lock();
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
+        self.finish(&mut state);
         state.function = function;
         state.tail.clear();
     }
@@ -80,13 +80,11 @@ impl Logs {
         }
         // What the one before left unfinished is no beginning of this one's; whoever keeps its lines has it.
         state.lines = None;
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
+        self.finish(&mut state);
         if state.serving.is_none()
             && let Some(lines) = lines
         {
-            state.tail.iter().for_each(|line| lines.push(line.clone()));
+            state.hand_over(lines);
         }
         state.serving = Some(id);
         state.lines = lines.cloned();
@@ -105,7 +103,7 @@ impl Logs {
         if state.serving.is_none()
             && let Some(lines) = lines
         {
-            state.tail.iter().for_each(|line| lines.push(line.clone()));
+            state.hand_over(lines);
         }
         if state.together.is_empty() {
             state.tail.clear();
@@ -121,8 +119,13 @@ impl Logs {
         self.state.lock().together.retain(|(other, _)| *other != id);
     }
 
-    /// Takes a piece of stderr. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
+    /// Takes a piece of stderr.
     pub fn write(&self, bytes: &[u8]) {
+        self.write_on(Stream::Stderr, bytes);
+    }
+
+    /// Takes a piece of a stream. Beyond the function's `max_logs` for one request the rest is dropped, and said so once.
+    pub fn write_on(&self, on: Stream, bytes: &[u8]) {
         let mut state = self.state.lock();
         let limit = state.function.limits.max_logs;
         let room = usize::try_from(limit.saturating_sub(state.written)).unwrap_or(usize::MAX);
@@ -130,30 +133,32 @@ impl Logs {
         state.written = before.saturating_add(bytes.len() as u64);
         let kept = bytes.get(..room).unwrap_or(bytes);
         for &byte in kept {
-            if byte == b'\n' || state.partial.len() >= LINE {
-                self.line(&mut state);
+            if byte == b'\n' || on.of(&mut state.partial).len() >= LINE {
+                self.line(&mut state, on);
             }
             if byte != b'\n' {
-                state.partial.push(byte);
+                on.of(&mut state.partial).push(byte);
             }
         }
         if before <= limit && state.written > limit {
-            self.line(&mut state);
-            state.partial.extend_from_slice(format!("(stderr beyond {limit} bytes is dropped)").as_bytes());
-            self.line(&mut state);
+            self.line(&mut state, on);
+            let said = format!("({} beyond {limit} bytes is dropped)", on.as_str());
+            on.of(&mut state.partial).extend_from_slice(said.as_bytes());
+            self.line(&mut state, on);
         }
+        let shown = state.shown(on);
+        let partial = std::mem::take(on.of(&mut state.partial));
         for lines in state.kept() {
-            lines.begin(&state.partial);
+            lines.begin(on, shown, &partial);
         }
+        *on.of(&mut state.partial) = partial;
     }
 
     /// The last lines that the request being served wrote, an unfinished one included.
     pub fn tail(&self) -> Vec<String> {
         let mut state = self.state.lock();
-        if !state.partial.is_empty() {
-            self.line(&mut state);
-        }
-        state.tail.iter().cloned().collect()
+        self.finish(&mut state);
+        state.tail.iter().map(|(_, line)| line.clone()).collect()
     }
 
     /// How many of a request's streams have said that they are whole, and how many bytes have come since it began.
@@ -190,9 +195,19 @@ impl Logs {
         self.ended.notify_waiters();
     }
 
-    fn line(&self, state: &mut State) {
-        let mut line = String::from_utf8_lossy(&state.partial).into_owned();
-        state.partial.clear();
+    /// What is unfinished is a line.
+    fn finish(&self, state: &mut State) {
+        for on in [Stream::Stdout, Stream::Stderr] {
+            if !on.of(&mut state.partial).is_empty() {
+                self.line(state, on);
+            }
+        }
+    }
+
+    fn line(&self, state: &mut State, on: Stream) {
+        let partial = on.of(&mut state.partial);
+        let mut line = String::from_utf8_lossy(partial).into_owned();
+        partial.clear();
         if state.function.format == Format::Openwhisk
             && let Some(text) = line.trim_end().strip_suffix(SENTINEL)
         {
@@ -213,16 +228,28 @@ impl Logs {
             "{line}"
         );
         for lines in state.kept() {
-            lines.push(line.clone());
+            lines.push(on, state.shown(on), line.clone());
         }
         if state.tail.len() == TAIL {
             state.tail.pop_front();
         }
-        state.tail.push_back(line);
+        state.tail.push_back((on, line));
     }
 }
 
 impl State {
+    /// As which stream a line is shown: a function's prints are its stdout, though its runtime writes them on stderr, since
+    /// its replies have stdout.
+    fn shown(&self, on: Stream) -> Stream {
+        let printed = self.function.code.source.is_some() && !self.function.format.is_served();
+        if printed { Stream::Stdout } else { on }
+    }
+
+    /// Gives what was written before any request to the first.
+    fn hand_over(&self, lines: &Lines) {
+        self.tail.iter().for_each(|(on, line)| lines.push(*on, self.shown(*on), line.clone()));
+    }
+
     /// The invocation that a line is of; `None` where that can't be told.
     fn whose(&self) -> Option<InvocationId> {
         match self.together.as_slice() {
@@ -290,6 +317,23 @@ mod tests {
         let plain = self::logs(1 << 20);
         plain.write(format!("{SENTINEL}\n").as_bytes());
         assert_eq!((plain.tail(), plain.ends().0), (vec![SENTINEL.to_owned()], 0), "other formats have none");
+    }
+
+    #[test]
+    fn streams_are_told_apart_and_a_functions_prints_are_its_stdout() {
+        let said = |function: Function| {
+            let (logs, lines) = (Logs::new(Arc::new(function), 1), Arc::new(Lines::default()));
+            logs.serve(InvocationId::new(), Some(&lines));
+            logs.write_on(Stream::Stdout, b"on");
+            logs.write(b"two\nunfinished");
+            logs.write_on(Stream::Stdout, b"e\n");
+            let lines = lines.finish().into_iter();
+            lines.map(|line| format!("{} {}", line.stream.as_str(), line.text)).collect::<Vec<_>>()
+        };
+        let image = Function::image("a", "a").format(Format::Openwhisk);
+        assert_eq!(said(image), ["stderr two", "stdout one", "stderr unfinished"]);
+        let js = Function::source("a", "js", "").format(Format::Frame);
+        assert_eq!(said(js), ["stdout two", "stdout one", "stdout unfinished"]);
     }
 
     #[test]

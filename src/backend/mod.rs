@@ -173,7 +173,7 @@ pub trait Sandbox: Send {
 
     /// One more way into the same sandbox, for one invocation at a time beside others: a sandbox with its own stdio, whose
     /// `resume` thaws all of it, and whose removal ends only this way. `None` where its program can serve only one at a time.
-    fn lane(&self) -> Option<Box<dyn Sandbox>> {
+    fn lane(&mut self) -> Option<Box<dyn Sandbox>> {
         None
     }
 

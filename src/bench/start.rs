@@ -17,15 +17,24 @@ pub enum StartKind {
     Cached,
     /// As `Cached`, after another function's idle sandbox was evicted to make room.
     Recreated,
-    /// The sandbox was started ahead.
+    /// The sandbox was started ahead. A source function's is a stem cell of its runtime: its source is loaded now.
     Prewarmed,
+    /// As `Cached`, of a source function on modules that is served from its snapshot: its source is loaded already.
+    Snapshot,
     /// The sandbox has served before.
     Warm,
 }
 
 impl StartKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Cold, Self::Cached, Self::Recreated, Self::Prewarmed, Self::Warm];
+    pub const ALL: [Self; 6] =
+        [Self::Cold, Self::Cached, Self::Recreated, Self::Prewarmed, Self::Snapshot, Self::Warm];
+
+    /// Those that a function from source, or any other, can have on a backend.
+    pub fn of(source: bool, backend: BackendKind) -> impl Iterator<Item = Self> {
+        let has = move |kind: &Self| *kind != Self::Snapshot || (source && backend == BackendKind::Wasm);
+        Self::ALL.into_iter().filter(has)
+    }
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +43,7 @@ impl StartKind {
             Self::Cached => "cached",
             Self::Recreated => "recreated",
             Self::Prewarmed => "prewarmed",
+            Self::Snapshot => "snapshot",
             Self::Warm => "warm",
         }
     }
@@ -41,7 +51,7 @@ impl StartKind {
     /// What the host has to call it: a run that it calls anything else isn't counted.
     pub const fn seen_as(self) -> Start {
         match self {
-            Self::Cold | Self::Cached => Start::Cold,
+            Self::Cold | Self::Cached | Self::Snapshot => Start::Cold,
             Self::Recreated => Start::Recreated,
             Self::Prewarmed => Start::Prewarmed,
             Self::Warm => Start::Warm,
@@ -62,7 +72,7 @@ pub enum Phase {
     Create,
     /// Starting it: a container's start.
     Start,
-    /// Its program's way to its first read, or what readies a sandbox that was there.
+    /// Its program's way to its first read, or what readies a sandbox that was there; a source's loading.
     Init,
     /// From the first byte of the request to the last of the reply.
     Call,

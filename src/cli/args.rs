@@ -138,9 +138,8 @@ pub(super) struct Run {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
-    /// The manifest
-    #[arg(default_value = manifest::DEFAULT_FILE)]
-    pub(super) manifest: PathBuf,
+    /// The manifest [default: kiln.toml, where there is one]
+    pub(super) manifest: Option<PathBuf>,
     /// Listen here instead of where the manifest says, as 127.0.0.1:8080; port 0 takes a free one
     #[arg(long)]
     pub(super) listen: Option<SocketAddr>,

@@ -23,6 +23,7 @@ mod list;
 mod logging;
 mod output;
 mod run;
+mod runtimes;
 mod serve;
 mod signals;
 mod state;

@@ -2,7 +2,7 @@
 
 use super::args::Run;
 use super::signals::Ending;
-use super::{INTERRUPTED, host, identity, output};
+use super::{INTERRUPTED, host, identity, output, runtimes};
 use crate::error::{Error, ErrorKind};
 use crate::function::Function;
 use crate::invocation::{Invocation, Reply};
@@ -85,7 +85,8 @@ fn declared(args: &Run) -> Result<Declared, Error> {
         }
         return Ok(Function::wasm(name_of(what), what).into());
     };
-    let Manifest { host: settings, mut runtimes, functions, .. } = Manifest::read(file)?;
+    let Manifest { host: settings, runtimes, functions, .. } = Manifest::read(file)?;
+    let mut runtimes = runtimes::offered(&runtimes, None);
     let names: Vec<_> = functions.iter().map(|function| format!("`{}`", function.name)).collect();
     let missing = || {
         let known = if names.is_empty() { "none".into() } else { names.join(", ") };
@@ -95,7 +96,7 @@ fn declared(args: &Run) -> Result<Declared, Error> {
     let mut function = functions.into_iter().find(|function| function.name == what).ok_or_else(missing)?;
     // One request needs one sandbox, and that is started for it.
     function.prewarm = 0;
-    runtimes.iter_mut().for_each(|runtime| runtime.prewarm.clear());
+    runtimes.iter_mut().for_each(Runtime::keep_none);
     Ok(Declared { function, runtimes, settings })
 }
 

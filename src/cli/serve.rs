@@ -3,14 +3,15 @@
 use super::args::Serve;
 use super::signals::{Ending, Hangup};
 use super::state::{self, Place};
-use super::{INTERRUPTED, host, identity, output};
+use super::{INTERRUPTED, host, identity, output, runtimes};
 use crate::function::BackendKind;
 use crate::host::Host;
-use crate::manifest::{HostSettings, Manifest};
+use crate::manifest::{self, HostSettings, Manifest};
 use crate::openwhisk::OpenWhisk;
 use crate::server::{Reloader, Server};
 use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,18 @@ const CLEAN_UP_AGAIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let mut ending = Ending::new()?;
-    let manifest = Manifest::read(args.manifest)?;
+    let manifest = match args.manifest {
+        Some(file) => Manifest::read(file)?,
+        // Actions are declared over the API: there needn't be one.
+        None if !Path::new(manifest::DEFAULT_FILE).exists() => Manifest::parse(manifest::DEFAULT_FILE, "")?,
+        None => Manifest::read(manifest::DEFAULT_FILE)?,
+    };
     let listen = args.listen.or(manifest.host.listen).unwrap_or(LISTEN);
     let settings = HostSettings { memory: args.memory.or(manifest.host.memory), ..manifest.host.clone() };
     let id = identity::of_server(settings.id.as_deref(), &manifest.file, listen);
-    let host = host::build(&settings, &manifest.runtimes, id)?;
+    // A port of the system's choice isn't known before there is a host.
+    let known = (listen.port() != 0).then(|| api_host(&manifest, listen));
+    let host = host::build(&settings, &runtimes::offered(&manifest.runtimes, known.as_deref()), id)?;
     // Before anything is cleaned up: whoever has the address is the only one with this id.
     let server = Server::bind(listen, host.clone()).await?;
     let place = Place::given(args.state.as_deref(), settings.state.as_deref());
@@ -36,13 +44,14 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
     let (store, namespaces, key) = {
         let (place, manifest) = (place, manifest.clone());
         let open = move || {
-            let store = place.open()?;
+            let store = place.open(&manifest.store)?;
             let (namespaces, key) = state::namespaces(&manifest, &place)?;
             Ok::<_, crate::Error>((store, namespaces, key))
         };
         tokio::task::spawn_blocking(open).await.context("the store did not open")??
     };
-    let config = state::config(namespaces, &manifest.openwhisk)?;
+    let mut config = state::config(namespaces, &manifest)?;
+    config.api_host = Some(api_host(&manifest, server.local_addr()));
     let api = OpenWhisk::open(host.clone(), store, config).await?;
     let server = server.openwhisk(api.clone());
 
@@ -103,6 +112,14 @@ pub(super) async fn serve(args: Serve) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where actions find the API: as the manifest says, else at the address that is listened on.
+fn api_host(manifest: &Manifest, mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    manifest.openwhisk.api_host.clone().unwrap_or_else(|| format!("http://{listen}"))
 }
 
 /// Removes what an earlier life left behind, as soon as the engine is there to be asked. Nothing waits for that: an

@@ -5,9 +5,12 @@
 //! state in memory.
 
 use crate::error::{Error, Result};
-use crate::manifest::{MEMORY, Manifest, OpenWhiskSettings};
+use crate::intake::IntakeConfig;
+use crate::manifest::{IntakeSettings, MEMORY, Manifest, StoreSettings};
 use crate::openwhisk::{Namespace, OpenWhiskConfig, Ranges};
-use crate::store::Store;
+use crate::store::{Store, StoreConfig};
+use crate::xdg;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +37,7 @@ impl Place {
 
     /// Where it is unless said.
     pub(super) fn usual() -> Self {
-        usual(|name| std::env::var_os(name).map(PathBuf::from)).map_or(Self::Memory, Self::Folder)
+        usual(|name| std::env::var_os(name)).map_or(Self::Memory, Self::Folder)
     }
 
     /// The key of namespace `guest`, where a server has made one here.
@@ -44,9 +47,15 @@ impl Place {
     }
 
     /// Opens the store; makes the folder, for its owner alone, where there is none.
-    pub(super) fn open(&self) -> Result<Store> {
+    pub(super) fn open(&self, settings: &StoreSettings) -> Result<Store> {
+        let usual = StoreConfig::default();
+        let limits = StoreConfig {
+            max_bytes: settings.max_bytes.unwrap_or(usual.max_bytes),
+            max_age: settings.max_age.unwrap_or(usual.max_age),
+            ..usual
+        };
         match self {
-            Self::Memory => Store::memory(),
+            Self::Memory => Store::memory_with(limits),
             Self::Folder(folder) => {
                 make(folder).map_err(|error| {
                     let shown = folder.display();
@@ -54,19 +63,16 @@ impl Place {
                         "can't make the state folder {shown}: {error}; give another with --state, or --state {MEMORY}"
                     ))
                 })?;
-                let opened = Store::open(folder.join(STORE_FILE));
+                let opened = Store::open_with(folder.join(STORE_FILE), limits);
                 opened.map_err(|error| error.context("give another folder with --state"))
             }
         }
     }
 }
 
-fn usual(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
-    absolute("STATE_DIRECTORY").or_else(|| {
-        let home = || absolute("HOME").map(|home| home.join(".local/state"));
-        absolute("XDG_STATE_HOME").or_else(home).map(|folder| folder.join("kiln"))
-    })
+fn usual(variables: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let users = || xdg::own(&variables, "XDG_STATE_HOME", ".local/state");
+    xdg::absolute(&variables, "STATE_DIRECTORY").or_else(users)
 }
 
 fn make(folder: &Path) -> std::io::Result<()> {
@@ -125,7 +131,8 @@ fn write(file: &Path, key: &str) -> Result<()> {
 }
 
 /// The API's settings from a manifest's.
-pub(super) fn config(namespaces: Vec<Namespace>, settings: &OpenWhiskSettings) -> Result<OpenWhiskConfig> {
+pub(super) fn config(namespaces: Vec<Namespace>, manifest: &Manifest) -> Result<OpenWhiskConfig> {
+    let settings = &manifest.openwhisk;
     let mut ranges = Ranges::default();
     let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -158,7 +165,21 @@ pub(super) fn config(namespaces: Vec<Namespace>, settings: &OpenWhiskSettings) -
             )));
         }
     }
-    Ok(OpenWhiskConfig { namespaces, ranges })
+    let (api_host, intake) = (settings.api_host.clone(), intake(&manifest.intake));
+    Ok(OpenWhiskConfig { namespaces, ranges, api_host, intake })
+}
+
+fn intake(settings: &IntakeSettings) -> IntakeConfig {
+    let count = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
+    let usual = IntakeConfig::default();
+    IntakeConfig {
+        credit: count(settings.at_once).unwrap_or(usual.credit),
+        max_attempts: settings.max_attempts.unwrap_or(usual.max_attempts),
+        max_age: settings.max_age.unwrap_or(usual.max_age),
+        max_works: count(settings.max_waiting).unwrap_or(usual.max_works),
+        max_bytes: settings.max_bytes.unwrap_or(usual.max_bytes),
+        ..usual
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +189,7 @@ mod tests {
     #[test]
     fn the_usual_folder_is_systemds_else_the_users() {
         let of = |known: &[(&str, &str)]| {
-            usual(|name| known.iter().find(|(known, _)| *known == name).map(|(_, path)| PathBuf::from(path)))
+            usual(|name| known.iter().find(|(known, _)| *known == name).map(|(_, path)| path.into()))
         };
         let path = |path: &str| Some(PathBuf::from(path));
         assert_eq!(of(&[("STATE_DIRECTORY", "/var/lib/kiln"), ("HOME", "/h")]), path("/var/lib/kiln"));
@@ -181,7 +202,7 @@ mod tests {
     fn a_key_is_made_once_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Folder(folder.path().join("state"));
-        drop(place.open().unwrap());
+        drop(place.open(&StoreSettings::default()).unwrap());
         let manifest = Manifest::parse("kiln.toml", "").unwrap();
         let (first, said) = namespaces(&manifest, &place).unwrap();
         let (second, _) = namespaces(&manifest, &place).unwrap();
@@ -200,7 +221,7 @@ mod tests {
 
     #[test]
     fn limits_that_contradict_each_other_are_refused() {
-        let of = |text: &str| config(Vec::new(), &Manifest::parse("k", text).unwrap().openwhisk);
+        let of = |text: &str| config(Vec::new(), &Manifest::parse("k", text).unwrap());
         let ranges = of("[openwhisk]\nmax_memory = \"2GiB\"\nmax_wait = \"5s\"").unwrap().ranges;
         assert_eq!((ranges.memory.max, ranges.memory.default), (2048, 256));
         assert_eq!(of("[openwhisk]\nmax_memory = \"200MiB\"").unwrap().ranges.memory.default, 200);

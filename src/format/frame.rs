@@ -14,7 +14,7 @@
 use super::fields::{self, Headers, Text};
 use super::gather::Gather;
 use super::text::{Ascii, epoch_millis, excerpt, put, put_json};
-use super::{Broken, Call, Encoded, Init, Progress, Wire, headers, json};
+use super::{Broken, Call, Encoded, First, Init, Progress, Wire, headers, json};
 use crate::error::{Error, Result};
 use crate::invocation::Reply;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -86,8 +86,13 @@ impl Wire for Frame {
         self.loaded = true;
     }
 
-    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
-        let Init { namespace, name, main, file, code, env } = init;
+    fn initialise(&mut self, init: &Init, _first: Option<First<'_>>) -> Result<Encoded> {
+        let Init { namespace, name, main, file, code, binary, env } = init;
+        if *binary {
+            return Err(Error::invalid(
+                "the code is an archive, which runtimes of format `frame` don't take: give its source as text, bundled into one file",
+            ));
+        }
         let meta = json!({ "namespace": namespace, "name": name, "main": main, "file": file, "env": env })
             .to_string();
         let Ok(meta_len) = u16::try_from(meta.len()) else {

@@ -48,13 +48,6 @@ pub(super) fn carried<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str
     headers.iter().filter(move |(name, _)| !is_ours(name) && passes(name, named.as_deref()))
 }
 
-/// The caller's headers that reach a function which tells them from what the host says, in order: all but hop-by-hop ones
-/// and Content-Length, which is written anew.
-pub(super) fn passing<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let named = named(headers);
-    headers.iter().filter(move |(name, _)| !alike(name, "content-length") && passes(name, named.as_deref()))
-}
-
 /// The caller's headers that reach a server, in order: none that the host writes itself.
 pub(super) fn proxied<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     const FORWARDED: [&str; 4] =
@@ -71,6 +64,13 @@ pub(super) fn called<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str,
     headers
         .iter()
         .filter(move |(name, _)| passes(name, named.as_deref()) && !OURS.iter().any(|ours| alike(name, ours)))
+}
+
+/// The caller's headers that reach a function which tells them from what the host says, in order: all but hop-by-hop ones
+/// and Content-Length, which is written anew.
+pub(super) fn passing<'a>(headers: Headers<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let named = named(headers);
+    headers.iter().filter(move |(name, _)| !alike(name, "content-length") && passes(name, named.as_deref()))
 }
 
 /// The caller's content type, if it reaches the function.

@@ -45,12 +45,13 @@ mod tests;
 mod text;
 mod wasi_http;
 
-pub use init::Init;
+pub use init::{First, Init};
 
 use crate::error::{Error, Result};
 use crate::function::Format;
-use crate::invocation::{Address, Headers, InvocationId, Reply};
+use crate::invocation::{Address, Caller, Headers, InvocationId, Reply};
 use bytes::{Bytes, BytesMut};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +64,8 @@ pub struct Call<'a> {
     pub namespace: &'a str,
     /// The function's name.
     pub function: &'a str,
+    /// The function's environment, which may say by what names its author knows it.
+    pub env: &'a BTreeMap<String, String>,
     /// The function's memory limit, in bytes.
     pub memory: u64,
     /// The longest reply that is taken, in bytes.
@@ -77,12 +80,14 @@ pub struct Call<'a> {
     pub url: Address<'a>,
     /// The caller's headers.
     pub headers: Headers<'a>,
-    /// The caller's address, where it has one.
-    pub caller: Option<IpAddr>,
+    /// The address it came from, where it has one.
+    pub peer: Option<IpAddr>,
     /// The body, or the start of it.
     pub body: &'a Bytes,
     /// How much of the body is to come after that.
     pub rest: Rest,
+    /// Who asks, where that is known.
+    pub caller: Option<Caller<'a>>,
     /// A reply's body of more bytes than this is given in parts; `usize::MAX` where it must be whole. `json` gives none
     /// in parts, and `wasi-http` whatever the guest has written when it waits.
     pub parts_above: usize,
@@ -174,7 +179,7 @@ trait Wire: std::fmt::Debug + Send + Sync {
     /// Writes a request, with `scratch` (empty) to write in, and makes ready for its reply. Unchanged after an error.
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded>;
     /// Writes a function's source for a runtime, and makes ready for the answer. Unchanged after an error.
-    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+    fn initialise(&mut self, init: &Init, _first: Option<First<'_>>) -> Result<Encoded> {
         Err(Error::internal(format!(
             "function {:?} was to be loaded in a format without a word for it",
             init.name
@@ -300,10 +305,10 @@ impl Session {
 
     /// Writes a function's source for the runtime at the other end, and makes ready for its answer: [`Progress::Done`] with
     /// an empty reply once the code is loaded, or with the function's own error. To be called once, before the first request.
-    /// `InvalidInput` where the format can't carry it; the session is then unchanged.
-    pub fn initialise(&mut self, init: &Init) -> Result<Encoded> {
+    /// `first` is the request that it is loaded for. `InvalidInput` where the format can't carry it; the session is then unchanged.
+    pub fn initialise(&mut self, init: &Init, first: Option<First<'_>>) -> Result<Encoded> {
         self.free()?;
-        let written = self.wire.initialise(init);
+        let written = self.wire.initialise(init, first);
         self.busy = written.is_ok();
         written
     }

@@ -1,20 +1,23 @@
 //! `openwhisk`: OpenWhisk's container contract. `POST /init` tells a sandbox once which action it is, `POST /run` is a
 //! request, both HTTP/1.1 over one connection to a server in the sandbox.
 //!
-//! A request's body is the action's arguments, a JSON object or nothing; its reply is the JSON object or array that the
+//! A request's body is the action's arguments, a JSON object, an array or nothing; its reply is the JSON object or array that the
 //! action gave. One that has the key `error` is a reply, too: what that means is its caller's matter. Everything else is
 //! the function's failure, in OpenWhisk's own words, and costs the sandbox as it does there.
 
 use super::response::{Awaited, Reader};
 use super::text::{excerpt, put};
-use super::{Broken, Call, Encoded, Init, Progress, Wire};
+use super::{Broken, Call, Encoded, First, Init, Progress, Wire};
 use crate::error::{Error, Result};
 use crate::invocation::Reply;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The longest result, in bytes, where `max_reply` isn't less; of a longer one the beginning is told, as an error.
 const RESULT: usize = 1 << 20;
@@ -24,8 +27,13 @@ const SHOWN: usize = 1 << 10;
 const LONGEST: u64 = 16 << 20;
 /// Any answer is read whole.
 const ANSWER: Awaited = Awaited { limit: LONGEST, parts_above: usize::MAX, to_head: false };
-/// Kiln's functions have revisions instead.
+/// Of functions that aren't actions, which have revisions instead.
 const VERSION: &str = "0.0.1";
+
+/// What actions have in their environment says, too, who they are.
+const NAMESPACE: &str = "__OW_NAMESPACE";
+const ACTION: &str = "__OW_ACTION_NAME";
+const ACTION_VERSION: &str = "__OW_ACTION_VERSION";
 
 const NO_INIT: &str = "The action did not initialize and exited unexpectedly.";
 const NO_RUN: &str = "The action did not produce a valid response and exited unexpectedly.";
@@ -49,7 +57,9 @@ struct InitBody<'a> {
 struct InitValue<'a> {
     name: &'a str,
     main: &'a str,
-    code: &'a str,
+    /// Nothing where the sandbox has it already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Cow<'a, str>>,
     binary: bool,
     env: BTreeMap<&'a str, &'a str>,
 }
@@ -57,24 +67,43 @@ struct InitValue<'a> {
 #[derive(Serialize)]
 struct RunBody<'a> {
     namespace: &'a str,
-    action_name: String,
+    action_name: &'a str,
     action_version: &'a str,
     activation_id: String,
-    transaction_id: String,
+    transaction_id: Cow<'a, str>,
     deadline: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
 }
 
 impl Wire for Openwhisk {
-    fn initialise(&mut self, init: &Init) -> Result<Encoded> {
-        let code = std::str::from_utf8(&init.code)
-            .map_err(|_| Error::invalid("the code isn't text, and `openwhisk` carries nothing else yet"))?;
-        let action = action(&init.namespace, &init.name);
+    fn initialise(&mut self, init: &Init, first: Option<First<'_>>) -> Result<Encoded> {
+        let code =
+            match init.binary {
+                _ if init.code.is_empty() => None,
+                true => Some(Cow::Owned(STANDARD.encode(&init.code))),
+                false => Some(Cow::Borrowed(std::str::from_utf8(&init.code).map_err(|_| {
+                    Error::invalid("the code isn't text: what is binary has to be declared so")
+                })?)),
+            };
+        let own = Own::of(&init.env, &init.namespace, &init.name);
         let mut env: BTreeMap<&str, &str> =
             init.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        env.insert("__OW_NAMESPACE", &init.namespace);
-        env.insert("__OW_ACTION_NAME", &action);
-        env.insert("__OW_ACTION_VERSION", VERSION);
-        let value = InitValue { name: &init.name, main: &init.main, code, binary: false, env };
+        let caller = first.and_then(|first| first.caller);
+        env.insert(NAMESPACE, caller.map_or(own.namespace, |caller| caller.namespace));
+        env.insert(ACTION, &own.action);
+        env.insert(ACTION_VERSION, own.version);
+        let of_first = first.map(|first| (first.id.to_string(), since_epoch(first.deadline)));
+        if let Some((id, deadline)) = &of_first {
+            env.insert("__OW_ACTIVATION_ID", id);
+            env.insert("__OW_TRANSACTION_ID", caller.map_or(id, |caller| caller.transaction));
+            env.insert("__OW_DEADLINE", deadline);
+        }
+        if let Some(key) = caller.and_then(|caller| caller.key) {
+            env.insert("__OW_API_KEY", key);
+        }
+        let name = own.action.rsplit('/').next().unwrap_or_default();
+        let value = InitValue { name, main: &init.main, code, binary: init.binary, env };
         let request = post("/init", json(&InitBody { value })?, &mut BytesMut::new());
         self.begins = true;
         self.http.awaits(ANSWER);
@@ -83,27 +112,31 @@ impl Wire for Openwhisk {
 
     fn write(&mut self, call: &Call<'_>, scratch: &mut BytesMut) -> Result<Encoded> {
         let arguments: &[u8] = if call.body.is_empty() { b"{}" } else { call.body };
-        if !begins_with(arguments, b"{") {
+        if !begins_with(arguments, b"{[") {
             return Err(Error::invalid(format!(
-                "the body isn't a JSON object, which an action's arguments are: it begins {}",
+                "the body is no JSON object or array, which an action's arguments are: it begins {}",
                 excerpt(arguments)
             )));
         }
-        let deadline = call.deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let own = Own::of(call.env, call.namespace, call.function);
+        let id = call.id.to_string();
         let about = json(&RunBody {
-            namespace: call.namespace,
-            action_name: action(call.namespace, call.function),
-            action_version: VERSION,
-            activation_id: call.id.to_string(),
-            transaction_id: call.id.to_string(),
-            deadline: deadline.as_millis().to_string(),
+            namespace: call.caller.map_or(own.namespace, |caller| caller.namespace),
+            action_name: &own.action,
+            action_version: own.version,
+            transaction_id: call.caller.map_or_else(|| id.clone().into(), |caller| caller.transaction.into()),
+            activation_id: id,
+            deadline: since_epoch(call.deadline),
+            api_key: call.caller.and_then(|caller| caller.key),
         })?;
         // The arguments go as they came, before what is written about them without its first brace.
         let about = about.get(1..).unwrap_or_default();
         let body = [&br#"{"value":"#[..], arguments, b",", about].concat();
         let request = post("/run", body, scratch);
         self.begins = false;
-        self.most = RESULT.min(usize::try_from(call.max_reply).unwrap_or(usize::MAX));
+        // A caller who is known judges the length of results itself, and makes a record of those that are too long.
+        let most = usize::try_from(call.max_reply).unwrap_or(usize::MAX);
+        self.most = if call.caller.is_some() { most } else { RESULT.min(most) };
         self.http.awaits(ANSWER);
         Ok(request)
     }
@@ -129,9 +162,27 @@ impl Wire for Openwhisk {
     }
 }
 
-/// An action's name as its code is told it.
-fn action(namespace: &str, name: &str) -> String {
-    format!("/{namespace}/{name}")
+/// Who a sandbox is: an action's environment says so, in its own words; of other functions it is put together.
+struct Own<'a> {
+    namespace: &'a str,
+    action: Cow<'a, str>,
+    version: &'a str,
+}
+
+impl<'a> Own<'a> {
+    fn of(env: &'a BTreeMap<String, String>, namespace: &'a str, name: &str) -> Self {
+        let told = |variable: &str| env.get(variable).map(String::as_str);
+        Self {
+            namespace: told(NAMESPACE).unwrap_or(namespace),
+            action: told(ACTION).map_or_else(|| format!("/{namespace}/{name}").into(), Cow::Borrowed),
+            version: told(ACTION_VERSION).unwrap_or(VERSION),
+        }
+    }
+}
+
+/// A moment as actions are told it: milliseconds of the epoch, as text.
+fn since_epoch(moment: SystemTime) -> String {
+    moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string()
 }
 
 fn json(of: &impl Serialize) -> Result<Vec<u8>> {

@@ -100,7 +100,7 @@ fn forwarded(call: &Call<'_>, host: &str, to: &mut BytesMut) {
         call.headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     };
     let mut callers = given("x-forwarded-for").map(str::to_owned).collect::<Vec<_>>();
-    callers.extend(call.caller.map(|caller| caller.to_canonical().to_string()));
+    callers.extend(call.peer.map(|peer| peer.to_canonical().to_string()));
     if !callers.is_empty() {
         put(to, format_args!("X-Forwarded-For: {}\r\n", callers.join(", ")));
     }

@@ -34,14 +34,14 @@ pub struct Image {
     pub pull: PullPolicy,
 }
 
-/// A function's code: a module, an image, or both; or source and neither.
+/// A function's code: a module, an image, or both; or source and neither; or an image and the source that it loads itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Code {
     /// The module, for the wasm backend.
     pub wasm: Option<Module>,
     /// The image, for the Docker backend.
     pub image: Option<Image>,
-    /// Source that a runtime loads: then there is neither module nor image.
+    /// Source that a runtime loads: then there is neither module nor image. Or what an image of format `openwhisk` loads.
     pub source: Option<Source>,
 }
 

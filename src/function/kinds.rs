@@ -54,6 +54,7 @@ pub enum Format {
     /// Fn's contract with its FDKs: HTTP/1.1 to a server on a Unix socket in the sandbox, `/call` for each request.
     HttpStream,
     /// A component's export `wasi:http/incoming-handler`, called for each request. It need not be said: the component shows it.
+    #[serde(rename = "wasi-http")]
     WasiHttp,
 }
 

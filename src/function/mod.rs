@@ -61,6 +61,8 @@ pub struct Function {
     pub args: Vec<String>,
     /// Directories that it may open.
     pub dirs: Vec<Dir>,
+    /// The engine's network that its containers join, by name. `None`: none, but for their own loopback.
+    pub network: Option<String>,
     /// The user inside the container. `None`: the image's own if it names one that isn't root, else `65534:65534`.
     pub user: Option<String>,
     /// Hosts with their ports that a component may send HTTP requests to, as `api.example.com:443`.
@@ -93,6 +95,7 @@ impl Function {
             env: BTreeMap::new(),
             args: Vec::new(),
             dirs: Vec::new(),
+            network: None,
             user: None,
             outbound: Vec::new(),
         }

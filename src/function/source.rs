@@ -7,12 +7,15 @@ use std::path::Path;
 const MAIN: &str = "main";
 
 /// Source of a function. A sandbox of the runtime, a stem cell, is given it once, and serves that function from then on.
+/// Beside an image of format `openwhisk` it is what that image's own sandboxes are given, and names no runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The runtime's name, or one of its kinds: `js`, `nodejs:default`.
+    /// The runtime's name, or one of its kinds: `js`, `nodejs:default`. Empty beside an image.
     pub runtime: String,
     /// The code, as its author wrote it.
     pub code: Module,
+    /// Whether the code is an archive or a program, as its runtime takes them, and not text.
+    pub binary: bool,
     /// What of it is called with each request's parameters.
     pub main: String,
     /// Whether a snapshot of the runtime with this code loaded may be taken, so that later sandboxes start from there.
@@ -24,7 +27,14 @@ pub struct Source {
 impl Source {
     /// Source for a runtime, with `main` as its entry.
     pub fn new(runtime: impl Into<String>, code: Module) -> Self {
-        Self { runtime: runtime.into(), code, main: MAIN.into(), snapshot: true, file: String::new() }
+        Self {
+            runtime: runtime.into(),
+            code,
+            binary: false,
+            main: MAIN.into(),
+            snapshot: true,
+            file: String::new(),
+        }
     }
 
     /// The name of the runtime that files like this one are meant for, by its extension.

@@ -11,7 +11,7 @@ impl Function {
             valid_name("namespace", &self.namespace)?;
         }
         match self.backend() {
-            _ if self.code.source.is_some() => self.validate_source()?,
+            _ if self.code.source.is_some() && !self.loads_itself() => self.validate_source()?,
             None => {
                 return Err(Error::invalid("it has no code: give it `wasm`, `image`, or both, or `source`"));
             }
@@ -29,6 +29,8 @@ impl Function {
                 self.format
             )));
         }
+        self.validate_server()?;
+        self.validate_network()?;
         if self.format == Format::WasiHttp && self.backend() == Some(BackendKind::Docker) {
             return Err(Error::invalid(
                 "format `wasi-http` is spoken to a component, which images have none of: give `wasm`, or another format",
@@ -39,7 +41,6 @@ impl Function {
                 "`outbound` is for components that import `wasi:http/outgoing-handler`: take it out, or give `wasm`",
             ));
         }
-        self.validate_server()?;
         let limits = &self.limits;
         // E6: a maximum of 0 would wait forever.
         for (key, value) in [
@@ -113,6 +114,28 @@ impl Function {
         }
     }
 
+    /// Whether it is an image that is given its code once it runs.
+    pub(crate) fn loads_itself(&self) -> bool {
+        let unnamed = self.code.source.as_ref().is_some_and(|source| source.runtime.is_empty());
+        unnamed && self.code.image.is_some() && self.code.wasm.is_none() && self.format.initialises()
+    }
+
+    /// A container may be let into a network, but into nobody else's own.
+    fn validate_network(&self) -> Result<()> {
+        let Some(network) = &self.network else { return Ok(()) };
+        if self.backend() == Some(BackendKind::Wasm) {
+            return Err(Error::invalid("`network` is for images, and modules have none: leave it out"));
+        }
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let is_name = network.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if network == "host" || !is_name || !network.bytes().all(fits) {
+            return Err(Error::invalid(format!(
+                "`network` is {network:?}: give the name of one of the engine's networks, as \"bridge\", that is nobody's own"
+            )));
+        }
+        Ok(())
+    }
+
     /// A stem cell is started before its function is known: nothing that a process is started with can be the function's.
     fn validate_source(&self) -> Result<()> {
         let Some(source) = &self.code.source else { return Ok(()) };
@@ -122,6 +145,7 @@ impl Function {
             ("image", self.code.image.is_some(), "its runtime has the image"),
             ("args", !self.args.is_empty(), begun),
             ("dirs", !self.dirs.is_empty(), begun),
+            ("network", self.network.is_some(), begun),
             ("user", self.user.is_some(), begun),
             ("outbound", !self.outbound.is_empty(), begun),
         ] {
@@ -177,6 +201,18 @@ mod tests {
         Function::wasm("echo", "echo.wasm")
     }
 
+    #[test]
+    fn an_image_may_be_given_code_where_its_format_has_a_word_for_it() {
+        let mut function = Function::image("x", "x:1").format(Format::Openwhisk);
+        function.code.source =
+            Some(super::super::Source::new("", super::super::Module::Bytes("code".into())));
+        function.validate().unwrap();
+        function.args.push("-v".into());
+        function.validate().unwrap();
+        function.format = Format::Json;
+        assert!(function.validate().unwrap_err().message().contains("can't go with `source`"));
+    }
+
     /// SEEDS.md E6: a maximum of 0 is refused when it is declared.
     #[test]
     fn e6_a_maximum_of_zero_is_refused() {
@@ -227,6 +263,22 @@ mod tests {
         }
         let message = refused(echo(), |it| it.format = Format::Server);
         assert!(message.contains("give `image`"), "{message}");
+    }
+
+    #[test]
+    fn a_network_is_the_engines_and_nobodys_own() {
+        let on = |network: &str| {
+            let mut function = Function::image("app", "app:1");
+            function.network = Some(network.into());
+            function.validate()
+        };
+        on("bridge").unwrap();
+        for network in ["", "host", "container:other", "a b", "-a"] {
+            assert!(on(network).unwrap_err().message().starts_with("`network`"), "{network:?}");
+        }
+        let mut module = echo();
+        module.network = Some("bridge".into());
+        assert!(module.validate().unwrap_err().message().starts_with("`network`"));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Functions come, change and go.
 
 use super::registry::{Load, Revised};
-use super::runtimes::Settled;
+use super::runtimes::{Settled, read};
 use super::state::State;
 use super::{Host, PAUSE_AFTER, Shared};
 use crate::backend::Program;
 use crate::error::{Error, Result};
-use crate::format::Init;
-use crate::function::{BackendKind, Function};
+use crate::format::{Init, Session};
+use crate::function::{BackendKind, Function, Module};
 use crate::pool::{FunctionSpec, Kind, Time};
 use crate::revision::Revision;
 use std::sync::Arc;
@@ -59,15 +59,24 @@ impl New {
     }
 }
 
-/// What an image that has its code already is told of the function that it is.
-fn own(function: &Function) -> Arc<Init> {
-    Arc::new(Init {
+/// What an image that isn't a runtime's is told of the function that it is, and the code that it is to load, if any. Code
+/// that has to be read is read here, so that what is known of the function holds all of it.
+async fn own(function: &mut Function) -> Result<Arc<Init>> {
+    let mut init = Init {
         namespace: function.namespace.clone(),
         name: function.name.clone(),
         main: "main".into(),
-        env: function.env.clone().into_iter().collect(),
+        env: function.env.clone(),
         ..Init::default()
-    })
+    };
+    if let Some(source) = &mut function.code.source {
+        init.code = read(&source.code).await?;
+        source.code = Module::Bytes(init.code.clone());
+        init.main.clone_from(&source.main);
+        init.binary = source.binary;
+    }
+    Session::new(function.format).initialise(&init, None)?;
+    Ok(Arc::new(init))
 }
 
 impl Host {
@@ -85,7 +94,8 @@ impl Host {
     async fn deploy_unnamed(&self, mut function: Function) -> Result<Revision> {
         function.validate()?;
         let shared = &self.shared;
-        let (function, program, backend, memory, stem) = match function.code.source.take() {
+        let named = !function.loads_itself();
+        let (function, program, backend, memory, stem) = match function.code.source.take_if(|_| named) {
             Some(source) => {
                 let Settled { function, base, init } = shared.settle(function, source).await?;
                 let (program, backend) = (base.program.clone(), base.backend);
@@ -99,13 +109,16 @@ impl Host {
             }
             None => {
                 let backend = function.backend().ok_or_else(|| Error::invalid("it has no code"))?;
+                let own = match function.format.initialises() {
+                    true => Some((None, Load::Source(own(&mut function).await?))),
+                    false => None,
+                };
                 let mut function = Arc::new(function);
                 let program = shared.backend(backend)?.prepare(function.clone()).await?;
                 if let Some(format) = program.format().filter(|format| *format != function.format) {
                     function = Arc::new(Function::clone(&function).format(format));
                 }
                 let memory = program.memory();
-                let own = function.format.initialises().then(|| (None, Load::Source(own(&function))));
                 (function, program, backend, memory, own)
             }
         };

@@ -165,6 +165,11 @@ async fn last(
             let ended = Box::pin(flow.within(ended(sandbox, session, format))).await;
             ended.map_or(Step::TimedOut, Step::Ended)
         }
+        Read::Lost(error) if format.is_served() => {
+            let broke = Some(error);
+            let ended = Box::pin(flow.within(hung_up(sandbox, session, format, broke))).await;
+            ended.map_or(Step::TimedOut, Step::Ended)
+        }
         Read::Lost(error) => {
             let why = Box::pin(flow.within(why(sandbox, error))).await;
             why.map_or(Step::TimedOut, |why| Verdict::poisoned(Err(why)).into())
@@ -189,7 +194,7 @@ pub(super) async fn rest(sandbox: &mut dyn Sandbox, session: &mut Session) -> bo
 /// Stdout has ended: the whole of a one-shot function's reply if it succeeded, a failure otherwise.
 async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
     if format.is_served() {
-        return hung_up(sandbox, session, format).await;
+        return hung_up(sandbox, session, format, None).await;
     }
     let exit = last_words(sandbox).await;
     let answer = match (exit, format.is_streaming()) {
@@ -203,15 +208,26 @@ async fn ended(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format)
     Verdict::poisoned(answer)
 }
 
-/// A server has closed its connection: that may be how its reply ends. Where it isn't, the server may live on, so its end is
-/// waited for only as long as one takes.
-async fn hung_up(sandbox: &mut dyn Sandbox, session: &mut Session, format: Format) -> Verdict {
+/// A server has closed its connection, or it broke. The first may be how its reply ends, unless the server ends with it: half
+/// of a reply is never taken for all of it. Where it isn't, the server may live on, so its end is waited for only as long as one takes.
+async fn hung_up(
+    sandbox: &mut dyn Sandbox,
+    session: &mut Session,
+    format: Format,
+    broke: Option<Error>,
+) -> Verdict {
     const ENDING: Duration = Duration::from_secs(1);
-    let Broken(why) = match session.end() {
-        Ok(reply) => return Verdict { answer: Ok(reply), clean: session.is_sound() },
-        Err(broken) => broken,
+    /// A dying program's connections end a moment before it is known to be dead.
+    const DYING: Duration = Duration::from_millis(20);
+    let (why, wait) = match (session.end(), broke) {
+        (Ok(reply), None) => match tokio::time::timeout(DYING, sandbox.exit()).await {
+            Err(_) => return Verdict { answer: Ok(reply), clean: session.is_sound() },
+            Ok(_) => ("it ended before its reply was known to be whole".to_owned(), ENDING),
+        },
+        (Ok(_), Some(error)) => (error.message().to_owned(), DYING),
+        (Err(Broken(why)), _) => (why, ENDING),
     };
-    let error = match tokio::time::timeout(ENDING, sandbox.exit()).await {
+    let error = match tokio::time::timeout(wait, sandbox.exit()).await {
         Ok(exit @ Exit::OutOfMemory) if format == Format::Openwhisk => {
             exit.into_error().context("The action exhausted its memory and was aborted.")
         }
@@ -301,9 +317,11 @@ mod tests {
     async fn asked(busy: &mut Busy, format: Format) -> Result<Verdict, GivenUp> {
         let (_stop, stopping) = tokio::sync::watch::channel(false);
         let (mut session, body) = (Session::new(format), Bytes::new());
+        let env = Default::default();
         let call = Call {
             id: crate::invocation::InvocationId::new(),
             namespace: "default",
+            env: &env,
             function: "busy",
             memory: 1 << 20,
             max_reply: 1 << 20,
@@ -312,9 +330,10 @@ mod tests {
             path: "/",
             url: "".into(),
             headers: Headers::default(),
-            caller: None,
+            peer: None,
             body: &body,
             rest: Rest::Nothing,
+            caller: None,
             parts_above: usize::MAX,
         };
         send(busy, session.encode(&call).unwrap());

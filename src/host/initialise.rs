@@ -11,10 +11,12 @@ use super::sandbox::Life;
 use super::within::{after, within};
 use super::work::with_tail;
 use crate::error::{Error, Result};
+use crate::format::First;
 use crate::invocation::{Outcome, Request};
 use crate::pool::Fate;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 impl Life {
     /// A stem cell that its pool gave to a function is that function's from now on (`SEEDS.md W2`).
@@ -38,6 +40,8 @@ impl Running {
         let (began, init, revised) = (host.now(), init.clone(), life.revised.clone());
         let limit = revised.function.limits.start_timeout;
         life.serve(request.id, request.lines);
+        let deadline = SystemTime::now() + revised.function.limits.timeout;
+        let first = First { id: request.id, deadline, caller: request.caller };
         let written = match fresh {
             // Any other was looked at when it was made fit.
             true => exchange::take_stray(life.sandbox.as_mut(), &mut life.session).map_err(|broken| {
@@ -45,7 +49,7 @@ impl Running {
             }),
             false => Ok(()),
         };
-        let answer = match written.and_then(|()| life.session.initialise(&init)) {
+        let answer = match written.and_then(|()| life.session.initialise(&init, Some(first))) {
             Err(error) => Err(error),
             Ok(written) => {
                 exchange::send(life.sandbox.as_mut(), written);

@@ -48,6 +48,13 @@ impl Revised {
         matches!(self.load, Load::Source(_) | Load::Snapshot)
     }
 
+    /// Whether its sandboxes are a runtime's until they are given its source. An image that loads its code itself has
+    /// sandboxes of its own, which can be started ahead for it and for nobody else.
+    pub(super) fn is_of_runtime(&self) -> bool {
+        let code = &self.function.code;
+        matches!(self.load, Load::Source(_)) && code.image.is_none() && code.wasm.is_none()
+    }
+
     /// What each of its sandboxes is told of itself as it is started.
     pub(super) fn env(&self) -> Vec<(String, String)> {
         let function = &self.function;

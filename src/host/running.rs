@@ -169,6 +169,7 @@ impl Running {
         let call = Call {
             id: request.id,
             namespace: &function.namespace,
+            env: &function.env,
             function: &function.name,
             memory: revised.memory,
             max_reply: function.limits.max_reply,
@@ -177,9 +178,10 @@ impl Running {
             path: request.path,
             url: request.url,
             headers: request.headers,
-            caller: request.caller,
+            peer: request.peer,
             body: &upload.start,
             rest: upload.rest,
+            caller: request.caller,
             parts_above,
         };
         // Any other was looked at when it was made fit.

@@ -105,10 +105,11 @@ impl Shared {
             main: source.main.clone(),
             file: source.file.clone(),
             code: code.clone(),
+            binary: source.binary,
             env: function.env.clone(),
         };
         // Whether it can be carried is better said now than at the first request.
-        Session::new(runtime.format).initialise(&init)?;
+        Session::new(runtime.format).initialise(&init, None)?;
         source.code = Module::Bytes(code);
         function.code.source = Some(source);
         let base = self.base(index, backend, function.limits.memory.or(runtime.memory)).await;
@@ -131,17 +132,18 @@ impl Shared {
 
     async fn make_base(self: &Arc<Self>, (index, backend, memory): Key) -> Result<Arc<Revised>> {
         let runtime = self.runtimes.all.get(index).ok_or_else(|| Error::internal("a runtime is gone"))?;
-        // No environment, no arguments, no directories: it isn't known yet whose it will be.
+        // No arguments, no directories, and nobody's environment: it isn't known yet whose it will be.
         let mut function = Function::source(runtime.name.clone(), "", "").format(runtime.format);
         function.code = Code { wasm: runtime.wasm.clone(), image: runtime.image.clone(), ..Code::default() };
         function.backend = Some(backend);
         function.limits.memory = memory;
+        function.env.clone_from(&runtime.env);
         let function = Arc::new(function);
         let program = self.backend(backend)?.prepare(function.clone()).await?;
         let (revision, memory) = (function.revision(program.code()), program.memory());
         let kind = Runtimes::kind(index, backend);
         let mut base = None;
-        self.event(|state, _| {
+        self.event(|state, now| {
             // No request is ever submitted by this name.
             let id = state.pool.add_function(FunctionSpec {
                 memory,
@@ -155,6 +157,9 @@ impl Shared {
             let load = Load::Stem;
             let made = Arc::new(Revised { function, revision, backend, program, memory, id, kind, load });
             state.know_base(made.clone());
+            if backend == BackendKind::Wasm && runtime.ready > 0 {
+                state.rewarm(now, Some((made.stock(), runtime.ready)), None);
+            }
             base = Some(made);
         });
         base.ok_or_else(|| Error::internal("a runtime was not made known"))
@@ -181,7 +186,7 @@ impl Shared {
     }
 }
 
-async fn read(code: &Module) -> Result<Bytes> {
+pub(super) async fn read(code: &Module) -> Result<Bytes> {
     match code {
         Module::Bytes(bytes) => Ok(bytes.clone()),
         Module::File(file) => {

@@ -72,7 +72,7 @@ async fn loaded(revised: &Revised) -> Result<Arc<dyn Program>> {
     let Load::Source(init) = &revised.load else {
         return Err(Error::internal("a function without source was to be loaded"));
     };
-    let written = Session::new(revised.function.format).initialise(init)?;
+    let written = Session::new(revised.function.format).initialise(init, None)?;
     let spec = SnapshotSpec {
         function: revised.function.clone(),
         stdin: [written.head, written.body],

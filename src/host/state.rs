@@ -89,7 +89,7 @@ impl State {
 
     /// Makes a revision known by the pool's names for it.
     pub(super) fn know(&mut self, revised: Arc<Revised>) {
-        if revised.load.is_own() {
+        if !revised.is_of_runtime() {
             self.kinds.insert(revised.stock(), revised.clone());
         }
         let index = revised.id.index();
@@ -106,7 +106,7 @@ impl State {
     /// A revision takes the place of another: that one gets no new jobs, and nothing is started ahead for it any more.
     /// The new one with how many sandboxes are to be kept ready for it.
     pub(super) fn replace(&mut self, now: Time, new: Option<(&Revised, u32)>, old: Option<&Revised>) {
-        let stem = |of: &Revised| matches!(of.load, Load::Source(_));
+        let stem = |of: &Revised| of.is_of_runtime();
         if let Some((new, count)) = new.filter(|(new, count)| !stem(new) && *count > 0) {
             self.pool.set_prewarm(now, new.kind, new.memory, count, Some(new.id));
         }
@@ -267,7 +267,7 @@ impl State {
                     if let Some(slot) = self.functions.get_mut(function.index())
                         && let Some(revised) = slot.take()
                     {
-                        if revised.load.is_own() {
+                        if !revised.is_of_runtime() {
                             self.kinds.remove(&revised.stock());
                         }
                         work.push(Work::Forget(revised));

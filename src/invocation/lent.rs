@@ -20,12 +20,31 @@ pub struct Request<'a> {
     pub url: Address<'a>,
     /// The caller's headers, in order, without hop-by-hop ones.
     pub headers: Headers<'a>,
-    /// The caller's address, where it has one.
-    pub caller: Option<IpAddr>,
+    /// The address it came from, where it has one.
+    pub peer: Option<IpAddr>,
     /// Give up after this long in all, as [`Invocation::patience`].
     pub patience: Option<Duration>,
     /// Where the lines go that it writes on stderr, beside the log.
     pub lines: Option<&'a Arc<Lines>>,
+    /// Who asks, where that is known: format `openwhisk` tells it.
+    pub caller: Option<Caller<'a>>,
+}
+
+/// Who asks, as an OpenWhisk action is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Caller<'a> {
+    /// The namespace that the request is made in; it needn't be the function's.
+    pub namespace: &'a str,
+    /// What the log calls the request that it came with.
+    pub transaction: &'a str,
+    /// That namespace's key, where the action is to have it.
+    pub key: Option<&'a str>,
+}
+
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
 }
 
 impl Request<'_> {
@@ -37,9 +56,10 @@ impl Request<'_> {
             path: "/",
             url: Address::default(),
             headers: Headers::default(),
-            caller: None,
+            peer: None,
             patience: None,
             lines: None,
+            caller: None,
         }
     }
 }
@@ -58,9 +78,10 @@ impl<'a> From<&'a Invocation> for Request<'a> {
             path: &invocation.path,
             url: Address::Whole(&invocation.url),
             headers: Headers::from(&invocation.headers),
-            caller: None,
+            peer: None,
             patience: invocation.patience,
             lines: None,
+            caller: None,
         }
     }
 }

@@ -1,13 +1,43 @@
-//! What one invocation wrote on stderr, for whoever keeps records.
+//! What one invocation wrote to its log, for whoever keeps records.
 
 use parking_lot::Mutex;
 use std::time::SystemTime;
+
+/// Which of a sandbox's streams a line was written on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Of a server in a container, whose replies go another way; and what functions from source print, wherever their
+    /// runtime writes it.
+    Stdout,
+    /// Of everything else, whose stdout is replies.
+    Stderr,
+}
+
+impl Stream {
+    /// Its name in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    /// Its place where there is one thing for each.
+    pub(crate) fn of<T>(self, [stdout, stderr]: &mut [T; 2]) -> &mut T {
+        match self {
+            Self::Stdout => stdout,
+            Self::Stderr => stderr,
+        }
+    }
+}
 
 /// One line, and when it was complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// When it was complete.
     pub at: SystemTime,
+    /// Where it was written.
+    pub stream: Stream,
     /// Its text, without the line's end.
     pub text: String,
 }
@@ -20,23 +50,25 @@ pub struct Lines(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     lines: Vec<Line>,
-    /// The beginning of one that isn't complete.
-    partial: Vec<u8>,
+    /// The beginnings of those that aren't complete, and of which stream each is shown.
+    partial: [(Option<Stream>, Vec<u8>); 2],
 }
 
 impl Lines {
-    /// Adds a line that is complete now.
-    pub(crate) fn push(&self, text: String) {
+    /// Adds a line that is complete now. `shown` is the stream that it counts as of the one that it came on.
+    pub(crate) fn push(&self, on: Stream, shown: Stream, text: String) {
         let mut kept = self.0.lock();
-        kept.partial.clear();
-        kept.lines.push(Line { at: SystemTime::now(), text });
+        on.of(&mut kept.partial).1.clear();
+        kept.lines.push(Line { at: SystemTime::now(), stream: shown, text });
     }
 
-    /// Says how the next one begins.
-    pub(crate) fn begin(&self, partial: &[u8]) {
+    /// Says how a stream's next one begins.
+    pub(crate) fn begin(&self, on: Stream, shown: Stream, partial: &[u8]) {
         let mut kept = self.0.lock();
-        kept.partial.clear();
-        kept.partial.extend_from_slice(partial);
+        let (stream, begun) = on.of(&mut kept.partial);
+        *stream = Some(shown);
+        begun.clear();
+        begun.extend_from_slice(partial);
     }
 
     /// Takes those that are complete.
@@ -47,9 +79,11 @@ impl Lines {
     /// Takes all there is: nothing more will come, so that an unfinished line is one, too.
     pub fn finish(&self) -> Vec<Line> {
         let mut kept = std::mem::take(&mut *self.0.lock());
-        if !kept.partial.is_empty() {
-            let text = String::from_utf8_lossy(&kept.partial).into_owned();
-            kept.lines.push(Line { at: SystemTime::now(), text });
+        for (stream, partial) in kept.partial {
+            if let (Some(stream), false) = (stream, partial.is_empty()) {
+                let text = String::from_utf8_lossy(&partial).into_owned();
+                kept.lines.push(Line { at: SystemTime::now(), stream, text });
+            }
         }
         kept.lines
     }

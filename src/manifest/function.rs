@@ -50,6 +50,8 @@ fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Function {
     function.env = section.map("env").unwrap_or_default();
     function.args = section.texts("args").unwrap_or_default();
     function.dirs = dirs(&mut section, folder);
+    function.network =
+        section.text("network", "the name of one of the engine's networks, as \"bridge\"").map(str::to_owned);
     function.user = section.text("user", "a user, as \"1000:1000\"").map(str::to_owned);
     function.outbound = outbound(&mut section);
     section.finish();

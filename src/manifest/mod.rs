@@ -26,12 +26,14 @@ mod code;
 mod faults;
 mod function;
 mod host;
+mod kept;
 mod openwhisk;
 mod runtime;
 mod section;
 mod units;
 
 pub use host::{DockerTransport, HostSettings, MEMORY};
+pub use kept::{IntakeSettings, StoreSettings};
 pub use openwhisk::{NamespaceSettings, OpenWhiskSettings};
 pub use units::{parse_dir, parse_duration, parse_size};
 
@@ -57,6 +59,10 @@ pub struct Manifest {
     pub namespaces: Vec<NamespaceSettings>,
     /// `[openwhisk]`: limits of OpenWhisk's API.
     pub openwhisk: OpenWhiskSettings,
+    /// `[store]`: how much of what happened is kept.
+    pub store: StoreSettings,
+    /// `[intake]`: how long accepted work is tried.
+    pub intake: IntakeSettings,
     /// `[runtime.NAME]`, all of them valid.
     pub runtimes: Vec<Runtime>,
     /// `[function.NAME]`, all of them valid.
@@ -94,11 +100,13 @@ impl Manifest {
         let namespaces = root.table("namespace");
         let namespaces = namespaces.map(|all| openwhisk::namespaces(all, &folder)).unwrap_or_default();
         let openwhisk = root.table("openwhisk").map(openwhisk::limits).unwrap_or_default();
+        let store = root.table("store").map(kept::store).unwrap_or_default();
+        let intake = root.table("intake").map(kept::intake).unwrap_or_default();
         let runtimes = root.table("runtime").map(|all| runtime::read(all, &folder)).unwrap_or_default();
         let functions = root.table("function").map(|all| function::read(all, &folder)).unwrap_or_default();
         root.finish();
         faults.check()?;
-        Ok(Self { file, host, namespaces, openwhisk, runtimes, functions })
+        Ok(Self { file, host, namespaces, openwhisk, store, intake, runtimes, functions })
     }
 
     /// The files that decide what runs: the manifest itself, and every module and source that it names.

@@ -41,6 +41,8 @@ pub struct OpenWhiskSettings {
     pub max_code: Option<u64>,
     /// `max_wait`: the longest that a blocking invocation is waited for.
     pub max_wait: Option<Duration>,
+    /// `api_host`: where actions find the API, as `http://host:port`.
+    pub api_host: Option<String>,
 }
 
 pub(super) fn limits(mut section: Section<'_>) -> OpenWhiskSettings {
@@ -54,6 +56,7 @@ pub(super) fn limits(mut section: Section<'_>) -> OpenWhiskSettings {
         max_result: section.size("max_result"),
         max_code: section.size("max_code"),
         max_wait: section.duration("max_wait"),
+        api_host: section.text("api_host", "a URL, as \"http://10.0.0.5:8080\"").map(str::to_owned),
     };
     section.finish();
     settings

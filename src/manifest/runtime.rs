@@ -39,6 +39,8 @@ fn one(name: &str, mut section: Section<'_>, folder: &Path) -> Runtime {
     runtime.format = section.choice("format", &formats).unwrap_or(runtime.format);
     runtime.memory = section.size("memory");
     runtime.kinds = section.texts("kinds").unwrap_or_default();
+    // Unless it is said how many, one is at hand for whatever memory is asked for.
+    runtime.ready = u32::from(section.place("prewarm").is_none());
     runtime.prewarm = prewarm(&mut section, runtime.backend());
     section.finish();
     runtime

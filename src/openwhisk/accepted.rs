@@ -5,6 +5,7 @@ use super::limits::Ranges;
 use super::refusal::{Refusal, Result};
 use super::response::Response;
 use super::run::{self, Run};
+use super::sequence::Performed;
 use super::{Shared, words};
 use crate::error::ErrorKind;
 use crate::host::Host;
@@ -14,6 +15,7 @@ use crate::store;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Shared {
@@ -38,13 +40,20 @@ impl Shared {
 /// Runs accepted work as actions, and records it as activations.
 pub(super) struct ActivationRecords {
     ranges: Ranges,
+    /// Whose API they are of; known before anything is run.
+    shared: OnceLock<Weak<Shared>>,
     /// Runs that have ended and whose record is about to be made.
-    ended: Mutex<HashMap<InvocationId, (run::Ended, Vec<String>)>>,
+    ended: Mutex<HashMap<InvocationId, (Performed, Vec<String>)>>,
 }
 
 impl ActivationRecords {
     pub(super) fn new(ranges: Ranges) -> Self {
-        Self { ranges, ended: Mutex::default() }
+        Self { ranges, shared: OnceLock::new(), ended: Mutex::default() }
+    }
+
+    /// Says whose they are, once.
+    pub(super) fn belong_to(&self, shared: &Arc<Shared>) {
+        let _ = self.shared.set(Arc::downgrade(shared));
     }
 
     fn activation(&self, ended: &Ended<'_>, about: &About) -> Activation {
@@ -77,14 +86,15 @@ impl ActivationRecords {
 #[async_trait]
 impl Records for ActivationRecords {
     async fn invoke(&self, host: &Host, work: &Work) -> Outcome {
-        let Ok(about) = serde_json::from_str(&work.context) else {
+        let shared = self.shared.get().and_then(Weak::upgrade);
+        let (Ok(about), Some(shared)) = (serde_json::from_str(&work.context), shared) else {
             return host.invoke_in(&work.namespace, &work.function, work.invocation.clone()).await;
         };
         let id = work.invocation.id;
         let run = Run { id, about, arguments: work.invocation.body.clone() };
-        let ended = run.run(host).await;
+        let ended = shared.perform(&run).await;
         let logs = ended.late_logs().await;
-        let outcome = ended.outcome.clone();
+        let outcome = ended.outcome().clone();
         self.ended.lock().insert(id, (ended, logs));
         outcome
     }

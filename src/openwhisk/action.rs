@@ -82,10 +82,11 @@ impl Common {
 }
 
 impl Put {
-    pub(super) fn read(body: &Value, kinds: &Kinds, ranges: &Ranges) -> Result<Self> {
+    /// `own` is the caller's namespace.
+    pub(super) fn read(body: &Value, own: &str, kinds: &Kinds, ranges: &Ranges) -> Result<Self> {
         let Common { parameters, annotations, version, publish } = Common::read(body, ranges)?;
         let given = |key: &str| body.get(key).filter(|value| !value.is_null());
-        let exec = given("exec").map(|exec| Given::read(exec, kinds, ranges.max_code)).transpose()?;
+        let exec = given("exec").map(|exec| Given::read(exec, own, kinds, ranges.max_code)).transpose()?;
         let removed = given("delAnnotations").and_then(Value::as_array).into_iter().flatten();
         let removed = removed.filter_map(Value::as_str).map(str::to_owned).collect();
         let limits = given("limits").cloned();
@@ -106,12 +107,14 @@ impl Put {
             annotations.set(PROVIDE_API_KEY, false);
         }
         annotations.set("exec", exec.kind.as_str());
+        let parameters = self.parameters.unwrap_or_default();
+        let parameters = exec.parameters().unwrap_or(parameters);
         let action = Action {
             name,
             version: self.version.unwrap_or_default(),
             publish: self.publish.unwrap_or_default(),
             exec,
-            parameters: self.parameters.unwrap_or_default(),
+            parameters,
             annotations,
             limits,
             updated: now,
@@ -130,12 +133,15 @@ impl Put {
         self.removed.iter().for_each(|key| annotations.remove(key));
         let mut annotations = annotations.under(&self.annotations.unwrap_or_default());
         annotations.set("exec", exec.kind.as_str());
+        // What a sequence has are its components, and no other action inherits them.
+        let kept = if old.exec.is_sequence() { Parameters::default() } else { old.parameters.clone() };
+        let parameters = exec.parameters().unwrap_or_else(|| self.parameters.unwrap_or(kept));
         let action = Action {
             name: old.name.clone(),
             version: self.version.unwrap_or(old.version.up()),
             publish: self.publish.unwrap_or(old.publish),
             exec,
-            parameters: self.parameters.unwrap_or_else(|| old.parameters.clone()),
+            parameters,
             annotations,
             limits,
             updated: now,
@@ -144,8 +150,8 @@ impl Put {
     }
 }
 
-/// Whether a run is given its namespace's key.
-const PROVIDE_API_KEY: &str = "provide-api-key";
+/// Whether a run is given its caller's key.
+pub(super) const PROVIDE_API_KEY: &str = "provide-api-key";
 
 fn limits(given: Option<&Value>, base: Limits, ranges: &Ranges) -> Result<Limits> {
     given.map_or(Ok(base), |given| ranges.read(given, base))
@@ -182,8 +188,8 @@ mod tests {
     use super::*;
 
     fn put(body: Value) -> Result<Put> {
-        let js = RuntimeKinds { runtime: "js".into(), kinds: vec!["nodejs:20".into()] };
-        Put::read(&body, &Kinds::new(vec![js]), &Ranges::default())
+        let js = RuntimeKinds::new("js", &["nodejs:20"]);
+        Put::read(&body, "guest", &Kinds::new(vec![js]), &Ranges::default())
     }
 
     fn created(body: Value) -> Action {

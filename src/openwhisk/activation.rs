@@ -1,6 +1,7 @@
 //! An activation: the record of one run.
 
-use super::action::Action;
+use super::action::{Action, PROVIDE_API_KEY};
+use super::kinds::SEQUENCE;
 use super::limits::Limits;
 use super::name::ActionName;
 use super::params::Parameters;
@@ -20,6 +21,9 @@ pub(super) struct Activation {
     pub(super) version: Version,
     pub(super) subject: String,
     pub(super) activation_id: String,
+    /// The activation that this one is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
     /// Milliseconds since the epoch.
     pub(super) start: u64,
     /// Milliseconds since the epoch.
@@ -44,14 +48,27 @@ pub(super) struct About {
     pub(super) version: Version,
     pub(super) kind: String,
     pub(super) limits: Limits,
-    /// Whether its log is what it writes on stderr; a language's prints, and those of an image that is spoken to as OpenWhisk
-    /// does, are its stdout.
+    /// What the log calls the request that it came with.
     #[serde(default)]
-    pub(super) stderr: bool,
+    pub(super) transaction: String,
+    /// Whether it is given its caller's key.
+    #[serde(default)]
+    pub(super) key: bool,
+    /// The actions that it is a sequence of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) components: Vec<ActionName>,
+    /// The sequence that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
 }
 
 impl About {
-    pub(super) fn new(subject: &str, action: &Action, binding: Option<ActionName>) -> Self {
+    pub(super) fn new(
+        subject: &str,
+        action: &Action,
+        binding: Option<ActionName>,
+        transaction: &str,
+    ) -> Self {
         Self {
             subject: subject.to_owned(),
             action: action.name.clone(),
@@ -59,8 +76,16 @@ impl About {
             version: action.version,
             kind: action.exec.kind.clone(),
             limits: action.limits,
-            stderr: super::deploy::logs_stderr(action),
+            transaction: transaction.to_owned(),
+            key: action.annotations.flag(PROVIDE_API_KEY),
+            components: action.exec.components.clone(),
+            cause: None,
         }
+    }
+
+    /// Whether it is a sequence, and no function of the host's.
+    pub(super) fn is_sequence(&self) -> bool {
+        self.kind == SEQUENCE
     }
 }
 
@@ -100,6 +125,9 @@ impl Activation {
         if let Some(binding) = &about.binding {
             annotations.set("binding", binding.path());
         }
+        if about.cause.is_some() {
+            annotations.set("causedBy", SEQUENCE);
+        }
         if cold {
             annotations.set("initTime", rounded(timings.start));
         }
@@ -115,6 +143,7 @@ impl Activation {
             version: about.version,
             subject: about.subject.clone(),
             activation_id: id,
+            cause: about.cause.clone(),
             start: ended.saturating_sub(duration).max(began),
             end: ended.max(began),
             duration,
@@ -148,7 +177,12 @@ impl Activation {
             "annotations": self.annotations,
         });
         match fields {
-            Value::Object(fields) => fields,
+            Value::Object(mut fields) => {
+                if let Some(cause) = &self.cause {
+                    fields.insert("cause".into(), json!(cause));
+                }
+                fields
+            }
             _ => Map::new(),
         }
     }
@@ -201,7 +235,7 @@ mod tests {
             result: Ok(Reply::ok("{}")),
         };
         let began = UNIX_EPOCH + Duration::from_secs(1000);
-        let about = About::new("guest", &action(), None);
+        let about = About::new("guest", &action(), None, "t");
         let ran = Ran {
             id: "0".repeat(32),
             about: &about,

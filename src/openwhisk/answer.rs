@@ -29,6 +29,13 @@ pub(super) fn whole(code: u16, content_type: HeaderValue, body: impl Into<Bytes>
     answer
 }
 
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
 /// An answer in JSON.
 pub(super) fn json(code: u16, value: &impl Serialize) -> Answer {
     match serde_json::to_vec(value) {

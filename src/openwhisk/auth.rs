@@ -23,31 +23,38 @@ impl std::fmt::Debug for Namespace {
     }
 }
 
-/// All keys, by their digests: those are of one length, and comparing them tells nothing of the keys.
+/// All keys. They are compared by their digests: those are of one length, and comparing them tells nothing of the keys.
 pub(super) struct Keys {
-    all: Vec<(String, [u8; 32])>,
+    all: Vec<(Namespace, [u8; 32])>,
 }
 
 impl Keys {
     /// `InvalidInput` where a name or key can't be, or two are the same.
     pub(super) fn new(namespaces: &[Namespace]) -> Result<Self> {
-        let mut all: Vec<(String, [u8; 32])> = Vec::with_capacity(namespaces.len());
-        for Namespace { name, key } in namespaces {
+        let mut all: Vec<(Namespace, [u8; 32])> = Vec::with_capacity(namespaces.len());
+        for namespace in namespaces {
+            let Namespace { name, key } = namespace;
             check(name, key)?;
             let digest = Sha256::digest(key.as_bytes()).into();
-            if all.iter().any(|(known, theirs)| known == name || *theirs == digest) {
+            if all.iter().any(|(known, theirs)| known.name == *name || *theirs == digest) {
                 return Err(Error::invalid(format!(
                     "namespace {name:?} has the name or the key of another: give each its own"
                 )));
             }
-            all.push((name.clone(), digest));
+            all.push((namespace.clone(), digest));
         }
         Ok(Self { all })
     }
 
     /// Whether there is such a namespace.
     pub(super) fn has(&self, namespace: &str) -> bool {
-        self.all.iter().any(|(known, _)| known == namespace)
+        self.key(namespace).is_some()
+    }
+
+    /// The key of a namespace.
+    pub(super) fn key(&self, namespace: &str) -> Option<&str> {
+        let known = self.all.iter().find(|(known, _)| known.name == namespace);
+        known.map(|(known, _)| known.key.as_str())
     }
 
     /// The namespace of a key. Every key is looked at to its end, whichever it is.
@@ -57,7 +64,7 @@ impl Keys {
         for (namespace, theirs) in &self.all {
             let differs = theirs.iter().zip(&digest).fold(0, |sum, (a, b)| sum | (a ^ b));
             if std::hint::black_box(differs) == 0 {
-                found = Some(namespace.as_str());
+                found = Some(namespace.name.as_str());
             }
         }
         found

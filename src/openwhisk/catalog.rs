@@ -1,10 +1,13 @@
-//! The actions and packages there are. The store keeps them; all but the code is in memory, too, so that no request reads
+//! The actions, packages, triggers and rules there are. The store keeps them; all but the code is in memory, too, so that no request reads
 //! the disk to find out what it asks for.
 
 use super::action::Action;
 use super::name::ActionName;
+use super::named::Named;
 use super::package::Package;
 use super::refusal::{Refusal, Result};
+use super::rule::Rule;
+use super::trigger::Trigger;
 use super::words;
 use crate::error::Error;
 use crate::store::{Digest, Key, Store, Write};
@@ -17,7 +20,6 @@ use std::sync::Arc;
 
 /// The collections of the store that they are in.
 const ACTIONS: &str = "openwhisk.actions";
-const PACKAGES: &str = "openwhisk.packages";
 /// Documents that are read at once.
 const PAGE: usize = 256;
 
@@ -32,13 +34,15 @@ pub(super) struct Kept {
 pub(super) struct Catalog {
     store: Store,
     actions: RwLock<BTreeMap<ActionName, Arc<Kept>>>,
-    packages: RwLock<BTreeMap<(String, String), Arc<Package>>>,
+    packages: Named<Package>,
+    pub(super) triggers: Named<Trigger>,
+    pub(super) rules: Named<Rule>,
 }
 
 impl Catalog {
     /// Reads what the store has. A document that can't be read is reported and left where it is.
     pub(super) async fn open(store: Store) -> crate::Result<Self> {
-        let (mut actions, mut packages) = (BTreeMap::new(), BTreeMap::new());
+        let mut actions = BTreeMap::new();
         for (key, document) in documents(&store, ACTIONS).await? {
             match serde_json::from_slice::<Action>(&document.bytes) {
                 Ok(action) => {
@@ -48,16 +52,10 @@ impl Catalog {
                 Err(error) => unreadable(&key, &error),
             }
         }
-        for (key, document) in documents(&store, PACKAGES).await? {
-            match serde_json::from_slice::<Package>(&document.bytes) {
-                Ok(package) => {
-                    let name = (package.namespace.clone(), package.name.clone());
-                    packages.insert(name, Arc::new(package));
-                }
-                Err(error) => unreadable(&key, &error),
-            }
-        }
-        Ok(Self { store, actions: RwLock::new(actions), packages: RwLock::new(packages) })
+        let packages = Named::open(store.clone(), "openwhisk.packages").await?;
+        let triggers = Named::open(store.clone(), "openwhisk.triggers").await?;
+        let rules = Named::open(store.clone(), "openwhisk.rules").await?;
+        Ok(Self { store, actions: RwLock::new(actions), packages, triggers, rules })
     }
 
     pub(super) fn action(&self, name: &ActionName) -> Option<Arc<Kept>> {
@@ -83,16 +81,12 @@ impl Catalog {
     }
 
     pub(super) fn package(&self, namespace: &str, name: &str) -> Option<Arc<Package>> {
-        self.packages.read().get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.packages.get(namespace, name)
     }
 
     /// Packages of a namespace, the last changed first.
     pub(super) fn packages(&self, namespace: &str) -> Vec<Arc<Package>> {
-        let packages = self.packages.read();
-        let of = packages.values().filter(|package| package.namespace == namespace);
-        let mut found: Vec<_> = of.cloned().collect();
-        found.sort_by_key(|package| std::cmp::Reverse(package.updated));
-        found
+        self.packages.of(namespace)
     }
 
     /// An action's code; none where it has none.
@@ -129,49 +123,39 @@ impl Catalog {
     }
 
     pub(super) async fn put_package(&self, package: Package) -> Result<Arc<Package>> {
-        let mut write = Write::new();
-        write.put(package_key(&package.namespace, &package.name), json(&package)?, None);
-        self.commit(write).await?;
-        let (package, name) = (Arc::new(package.clone()), (package.namespace, package.name));
-        self.packages.write().insert(name, package.clone());
-        Ok(package)
+        self.packages.put(package).await
     }
 
     pub(super) async fn delete_package(&self, package: &Package) -> Result<()> {
-        let mut write = Write::new();
-        write.delete(package_key(&package.namespace, &package.name));
-        self.commit(write).await?;
-        self.packages.write().remove(&(package.namespace.clone(), package.name.clone()));
-        Ok(())
+        self.packages.delete(package).await
     }
 
     async fn commit(&self, write: Write) -> Result<()> {
-        self.store
-            .commit(write)
-            .await
-            .and_then(crate::store::Commit::done)
-            .map(drop)
-            .map_err(Refusal::internal)
+        commit(&self.store, write).await
     }
+}
+
+pub(super) async fn commit(store: &Store, write: Write) -> Result<()> {
+    let committed = store.commit(write).await.and_then(crate::store::Commit::done);
+    committed.map(drop).map_err(Refusal::internal)
 }
 
 fn action_key(name: &ActionName) -> Key {
     Key::new(ACTIONS, &name.namespace, name.local())
 }
 
-fn package_key(namespace: &str, name: &str) -> Key {
-    Key::new(PACKAGES, namespace, name)
-}
-
-fn json(document: &impl Serialize) -> Result<Vec<u8>> {
+pub(super) fn json(document: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(document).map_err(|_| Refusal::new(500, words::INTERNAL))
 }
 
-fn unreadable(key: &Key, error: &serde_json::Error) {
+pub(super) fn unreadable(key: &Key, error: &serde_json::Error) {
     tracing::error!(collection = key.collection, namespace = key.namespace, name = key.name, %error, "a document of the store can't be read and is left out");
 }
 
-async fn documents(store: &Store, collection: &str) -> crate::Result<Vec<(Key, crate::store::Document)>> {
+pub(super) async fn documents(
+    store: &Store,
+    collection: &str,
+) -> crate::Result<Vec<(Key, crate::store::Document)>> {
     let mut all = Vec::new();
     loop {
         let from = all.last().map(|(key, _): &(Key, _)| key.clone());

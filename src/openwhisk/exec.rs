@@ -1,6 +1,9 @@
 //! `exec` of an action: its kind and its code.
 
+use super::archive;
 use super::kinds::{BLACKBOX, Kinds, SEQUENCE, WASM};
+use super::name::ActionName;
+use super::params::Parameters;
 use super::refusal::{Refusal, Result};
 use super::words;
 use base64::Engine;
@@ -23,6 +26,9 @@ pub(super) struct Exec {
     /// Whether the code was given in base64; it is kept decoded.
     #[serde(default)]
     pub(super) binary: bool,
+    /// The actions of a sequence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) components: Vec<ActionName>,
 }
 
 /// An `exec` as a `PUT` gives it: with its code.
@@ -33,8 +39,8 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Reads an `exec`.
-    pub(super) fn read(value: &Value, kinds: &Kinds, max_code: u64) -> Result<Self> {
+    /// Reads an `exec`. `own` is the caller's namespace.
+    pub(super) fn read(value: &Value, own: &str, kinds: &Kinds, max_code: u64) -> Result<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let kind = text("kind").map(|kind| kind.trim().to_lowercase());
         let kind = kind.ok_or_else(|| Refusal::malformed("'kind' must be a string defined in 'exec'"))?;
@@ -60,9 +66,13 @@ impl Given {
             main: main.clone(),
             image: None,
             binary: false,
+            components: Vec::new(),
         };
         match kind.as_str() {
-            SEQUENCE => Err(Refusal::bad(words::NO_SEQUENCES)),
+            SEQUENCE => {
+                let components = components(value.get("components"), own)?;
+                Ok(Self { exec: Exec { components, main: None, ..exec(SEQUENCE) }, code: None })
+            }
             BLACKBOX => {
                 let image = text("image").filter(|image| !image.trim().is_empty()).ok_or_else(|| {
                     Refusal::malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
@@ -87,22 +97,49 @@ impl Given {
                     return Err(Refusal::malformed(words::unknown_kind(&kind, &kinds.all())));
                 };
                 let code = code.ok_or_else(missing)?;
-                if is_archive(code) || value.get("binary") == Some(&Value::Bool(true)) {
-                    let why = format!(
-                        "'code' of a '{kind}' action must be its source as text: archives are not supported by this \
-                         runtime"
-                    );
-                    return Err(Refusal::malformed(why));
+                let runtime = runtime.to_owned();
+                if kinds.takes_any_code(&runtime) {
+                    let (binary, code) = decoded(code);
+                    let runtime = Some(runtime);
+                    return Ok(Self { exec: Exec { runtime, binary, ..exec(&resolved) }, code: Some(code) });
                 }
-                let runtime = Some(runtime.to_owned());
-                let code = Bytes::copy_from_slice(code.as_bytes());
-                Ok(Self { exec: Exec { runtime, ..exec(&resolved) }, code: Some(code) })
+                let (binary, code) = match source(code) {
+                    Source::Text => (false, Bytes::copy_from_slice(code.as_bytes())),
+                    Source::Archive(archive) if archive::is_taken_by(&runtime) => {
+                        // What of it can't be is better said now than at each call.
+                        archive::text(&runtime, &archive, max_code)?;
+                        (true, archive)
+                    }
+                    Source::Archive(_) | Source::Other => {
+                        let why = format!(
+                            "'code' of a '{kind}' action must be its source as text, or a ZIP archive where its runtime is \
+                             'js' or 'python'"
+                        );
+                        return Err(Refusal::malformed(why));
+                    }
+                };
+                let runtime = Some(runtime);
+                Ok(Self { exec: Exec { runtime, binary, ..exec(&resolved) }, code: Some(code) })
             }
         }
     }
 }
 
 impl Exec {
+    pub(super) fn is_sequence(&self) -> bool {
+        self.kind == SEQUENCE
+    }
+
+    /// A sequence's parameters, which are its actions: what clients of old look at.
+    pub(super) fn parameters(&self) -> Option<Parameters> {
+        self.is_sequence().then(|| {
+            let names: Vec<_> = self.components.iter().map(|name| format!("/{name}")).collect();
+            let mut parameters = Parameters::default();
+            parameters.set("_actions", names);
+            parameters
+        })
+    }
+
     /// As a `GET` shows it; with the code where that is wanted.
     pub(super) fn as_json(&self, code: Option<&[u8]>) -> Value {
         let mut fields = Map::new();
@@ -113,6 +150,11 @@ impl Exec {
                 fields.insert(key.into(), json!(value));
             }
         }
+        if self.kind == SEQUENCE {
+            let components: Vec<_> = self.components.iter().map(|name| format!("/{name}")).collect();
+            fields.remove("binary");
+            fields.insert("components".into(), json!(components));
+        }
         if let Some(code) = code {
             let shown =
                 if self.binary { STANDARD.encode(code) } else { String::from_utf8_lossy(code).into_owned() };
@@ -120,6 +162,20 @@ impl Exec {
         }
         Value::Object(fields)
     }
+}
+
+/// The actions of a sequence: at least one, and no more than OpenWhisk has.
+fn components(given: Option<&Value>, own: &str) -> Result<Vec<ActionName>> {
+    let given = match given {
+        Some(Value::Array(given)) => given,
+        Some(_) => return Err(Refusal::malformed("'components' must be an array")),
+        None => return Err(Refusal::malformed("'components' must be defined for sequence kind")),
+    };
+    let name = |given: &Value| match given.as_str() {
+        Some(text) => ActionName::read(text, own),
+        None => Err(Refusal::malformed(words::NOT_QUALIFIED)),
+    };
+    given.iter().map(name).collect()
 }
 
 /// Code that may be in base64, as `Exec.isBinaryCode` finds out.
@@ -130,11 +186,21 @@ fn decoded(code: &str) -> (bool, Bytes) {
     }
 }
 
-/// Whether a source's code is an archive in base64.
-fn is_archive(code: &str) -> bool {
-    STANDARD
-        .decode(code.trim())
-        .is_ok_and(|bytes| bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&[0x1f, 0x8b]))
+/// What a source's code is.
+enum Source {
+    Text,
+    /// A ZIP archive, out of base64.
+    Archive(Bytes),
+    /// Another one, in base64.
+    Other,
+}
+
+fn source(code: &str) -> Source {
+    match STANDARD.decode(code.trim()) {
+        Ok(bytes) if archive::is_one(&bytes) => Source::Archive(bytes.into()),
+        Ok(bytes) if bytes.starts_with(&[0x1f, 0x8b]) => Source::Other,
+        _ => Source::Text,
+    }
 }
 
 #[cfg(test)]
@@ -143,9 +209,8 @@ mod tests {
     use super::*;
 
     fn read(exec: &Value) -> Result<Given> {
-        let js =
-            RuntimeKinds { runtime: "js".into(), kinds: vec!["nodejs:default".into(), "nodejs:20".into()] };
-        Given::read(exec, &Kinds::new(vec![js]), 1000)
+        let js = RuntimeKinds::new("js", &["nodejs:default", "nodejs:20"]);
+        Given::read(exec, "guest", &Kinds::new(vec![js]), 1000)
     }
 
     #[test]
@@ -170,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_cannot_run_is_refused_with_what_would_be_right() {
-        let zip = STANDARD.encode(b"PK\x03\x04....");
+        let (zip, gzip) = (STANDARD.encode(b"PK\x03\x04...."), STANDARD.encode(b"\x1f\x8b...."));
         for (exec, status, part) in [
             (json!({"code": "x"}), 400, "'kind' must be a string"),
             (
@@ -180,8 +245,10 @@ mod tests {
             ),
             (json!({"kind": "nodejs:20"}), 400, "'code' must be a string"),
             (json!({"kind": "nodejs:20", "code": "x", "main": 1}), 400, "'main' be a string"),
-            (json!({"kind": "nodejs:20", "code": zip}), 400, "archives are not supported"),
-            (json!({"kind": "sequence", "components": ["/_/a"]}), 400, "Sequences are not offered"),
+            (json!({"kind": "nodejs:20", "code": zip}), 400, "'code' is an archive, and it can't be read"),
+            (json!({"kind": "nodejs:20", "code": gzip}), 400, "or a ZIP archive"),
+            (json!({"kind": "sequence"}), 400, "'components' must be defined"),
+            (json!({"kind": "sequence", "components": ["a"]}), 400, "at least the namespace"),
             (json!({"kind": "blackbox"}), 400, "'image' must be a string"),
             (json!({"kind": "wasm", "code": "AAAA"}), 400, "WebAssembly module in base64"),
             (

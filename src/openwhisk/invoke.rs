@@ -4,6 +4,7 @@
 use super::activation::Activation;
 use super::refusal::{Refusal, Result};
 use super::run::{self, Run};
+use super::sequence::Performed;
 use super::{Shared, words};
 use crate::error::ErrorKind;
 use std::sync::Arc;
@@ -32,9 +33,10 @@ impl Shared {
 
     async fn see_to(self: Arc<Self>, run: Run, done: oneshot::Sender<Result<Box<Activation>>>) {
         let guard = self.pending.begin(run.id);
-        let ended = run.run(&self.host).await;
-        let mut activation = ended.activation(&run.about, &self.ranges);
-        let overloaded = matches!(&ended.outcome.result, Err(error) if error.kind() == ErrorKind::Overloaded);
+        let performed = self.perform(&run).await;
+        let activation = performed.activation(&run.about, &self.ranges);
+        let overloaded =
+            matches!(&performed.outcome().result, Err(error) if error.kind() == ErrorKind::Overloaded);
         if overloaded {
             // Who was told that it goes on has been promised a record.
             if done.send(Err(Refusal::new(429, words::OVERLOADED))).is_ok() {
@@ -45,7 +47,13 @@ impl Shared {
             // Nobody may be waiting any more.
             let _ = done.send(Ok(Box::new(activation.clone())));
         }
-        activation.logs.extend(ended.late_logs().await);
+        self.record(&run, &performed, activation).await;
+        drop(guard);
+    }
+
+    /// Keeps the record of a run, with what of its log has come late.
+    pub(super) async fn record(&self, run: &Run, performed: &Performed, mut activation: Activation) {
+        activation.logs.extend(performed.late_logs().await);
         let recorded = match run::stored(run.id, &run.about, activation) {
             Ok(record) => self.store.record(record).await,
             Err(error) => Err(error),

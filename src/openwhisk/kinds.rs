@@ -1,10 +1,12 @@
 //! Kinds of actions: which runtime takes which, and those that need none.
 
+use crate::function::Format;
+
 /// A module.
 pub(super) const WASM: &str = "wasm";
 /// An image.
 pub(super) const BLACKBOX: &str = "blackbox";
-/// Actions after each other, which Kiln doesn't have.
+/// Actions after each other.
 pub(super) const SEQUENCE: &str = "sequence";
 
 /// What OpenWhisk's clients call a language's runtime that have no other wish.
@@ -18,6 +20,8 @@ pub(super) struct RuntimeKinds {
     pub(super) runtime: String,
     /// The kinds it serves, as `nodejs:20` and `nodejs:default`.
     pub(super) kinds: Vec<String>,
+    /// How source goes in.
+    pub(super) format: Format,
 }
 
 /// All kinds that a host serves.
@@ -62,8 +66,22 @@ impl Kinds {
         runtimes.chain([WASM.to_owned(), BLACKBOX.to_owned()]).collect()
     }
 
+    /// Whether a runtime takes whatever it is given, as OpenWhisk's do, archives and programs included.
+    pub(super) fn takes_any_code(&self, runtime: &str) -> bool {
+        let mut all = self.runtimes.iter();
+        all.any(|known| known.runtime == runtime && known.format == Format::Openwhisk)
+    }
+
     pub(super) fn runtimes(&self) -> &[RuntimeKinds] {
         &self.runtimes
+    }
+}
+
+#[cfg(test)]
+impl RuntimeKinds {
+    pub(super) fn new(runtime: &str, kinds: &[&str]) -> Self {
+        let kinds = kinds.iter().map(|&kind| kind.to_owned()).collect();
+        Self { runtime: runtime.into(), kinds, format: Format::Frame }
     }
 }
 
@@ -73,11 +91,8 @@ mod tests {
 
     #[test]
     fn a_kind_leads_to_its_runtime() {
-        let js = RuntimeKinds {
-            runtime: "js".into(),
-            kinds: ["js", "nodejs:default", "nodejs:20"].map(str::to_owned).to_vec(),
-        };
-        let python = RuntimeKinds { runtime: "python".into(), kinds: vec!["python:default".into()] };
+        let js = RuntimeKinds::new("js", &["js", "nodejs:default", "nodejs:20"]);
+        let python = RuntimeKinds::new("python", &["python:default"]);
         let kinds = Kinds::new(vec![js, python]);
         assert_eq!(kinds.resolve("nodejs:default"), Some(("js", "nodejs:20".into())));
         assert_eq!(kinds.resolve("js"), Some(("js", "js".into())));

@@ -11,12 +11,13 @@
 //! what comes out is a result. What is kept outlives the process: declared actions are deployed again at the next start.
 //! Errors are `{"error": "...", "code": "<the request's id>"}`, in the words of OpenWhisk's controller.
 //!
-//! Sequences, triggers and rules are not offered; `docs/openwhisk.md` says what else differs.
+//! `docs/openwhisk.md` says what isn't offered and what differs.
 
 mod accepted;
 mod action;
 mod activation;
 mod answer;
+mod archive;
 mod auth;
 mod catalog;
 mod config;
@@ -27,6 +28,7 @@ mod key;
 mod kinds;
 mod limits;
 mod name;
+mod named;
 mod package;
 mod params;
 mod pending;
@@ -36,20 +38,24 @@ mod resolve;
 mod response;
 mod rest;
 mod route;
+mod rule;
 mod run;
+mod sequence;
+mod trigger;
 mod version;
 mod web;
 mod words;
 
 pub use auth::Namespace;
 pub use config::OpenWhiskConfig;
+pub(crate) use deploy::API_HOST;
 pub use limits::{Range, Ranges};
 pub(crate) use route::is_ours;
 pub(crate) use web::{Head, plain};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::intake::{Intake, IntakeConfig, StoreFeed};
+use crate::intake::{Intake, StoreFeed};
 use crate::store::Store;
 use catalog::Catalog;
 use kinds::{Kinds, RuntimeKinds};
@@ -70,6 +76,8 @@ struct Shared {
     keys: auth::Keys,
     kinds: Kinds,
     ranges: Ranges,
+    /// Where actions find this API.
+    api_host: Option<String>,
     pending: pending::Pending,
     /// What was accepted and nobody waits for.
     intake: Intake,
@@ -78,18 +86,18 @@ struct Shared {
 impl OpenWhisk {
     /// Reads what the store has; nothing is deployed yet. `InvalidInput` where a namespace or its key can't be.
     pub async fn open(host: Host, store: Store, config: OpenWhiskConfig) -> Result<Self> {
-        let runtimes = host
-            .runtimes()
-            .iter()
-            .map(|runtime| RuntimeKinds { runtime: runtime.name.clone(), kinds: runtime.kinds.clone() });
+        let runtimes = host.runtimes().iter().map(|runtime| RuntimeKinds {
+            runtime: runtime.name.clone(),
+            kinds: runtime.kinds.clone(),
+            format: runtime.format,
+        });
         let kinds = Kinds::new(runtimes.collect());
         let keys = auth::Keys::new(&config.namespaces)?;
         let catalog = Catalog::open(store.clone()).await?;
-        let settings = IntakeConfig::default();
-        let feed = Arc::new(StoreFeed::open(store.clone(), &settings).await?);
+        let feed = Arc::new(StoreFeed::open(store.clone(), &config.intake).await?);
         let records = Arc::new(accepted::ActivationRecords::new(config.ranges));
-        let intake = Intake::new(host.clone(), feed, records, settings)?;
-        let shared = Shared {
+        let intake = Intake::new(host.clone(), feed, records.clone(), config.intake)?;
+        let shared = Arc::new(Shared {
             host,
             store,
             catalog,
@@ -97,10 +105,12 @@ impl OpenWhisk {
             keys,
             kinds,
             ranges: config.ranges,
+            api_host: config.api_host,
             pending: pending::Pending::default(),
             intake,
-        };
-        Ok(Self { shared: Arc::new(shared) })
+        });
+        records.belong_to(&shared);
+        Ok(Self { shared })
     }
 
     /// Deploys every action that the store has, and then begins to run what was accepted. Returns why some actions couldn't be
@@ -143,15 +153,23 @@ impl OpenWhisk {
         let own = self.shared.keys.of(headers).ok()?;
         let name = query::decoded(name).into_owned();
         let name = name::ActionName { namespace: own.to_owned(), package: None, name };
-        self.shared.catalog.action(&name)?;
-        Some((own.to_owned(), name.function()))
+        let kept = self.shared.catalog.action(&name)?;
+        (!kept.action.exec.is_sequence()).then(|| (own.to_owned(), name.function()))
     }
 }
 
 impl Shared {
+    /// What of the platform goes into its functions.
+    fn setting(&self) -> deploy::Setting<'_> {
+        deploy::Setting { ranges: &self.ranges, kinds: &self.kinds, api_host: self.api_host.as_deref() }
+    }
+
     async fn redeploy(&self, kept: &catalog::Kept) -> Result<()> {
+        if kept.action.exec.is_sequence() {
+            return Ok(());
+        }
         let code = self.catalog.code(kept).await?;
-        let function = deploy::function(&kept.action, code, &self.ranges);
+        let function = deploy::function(&kept.action, code, self.setting());
         let function = function.map_err(|refusal| Error::invalid(refusal.text))?;
         self.host.deploy(function).await.map(drop)
     }

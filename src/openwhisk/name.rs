@@ -58,6 +58,22 @@ impl ActionName {
     }
 }
 
+impl ActionName {
+    /// Reads `/namespace/[package/]name`, the first slash left out or not; `_` is the caller's own namespace.
+    pub(super) fn read(text: &str, own: &str) -> Result<Self> {
+        let malformed = || Refusal::malformed(words::NOT_QUALIFIED);
+        let segments: Vec<_> = text.strip_prefix('/').unwrap_or(text).split('/').collect();
+        let (ns, package, name) = match *segments.as_slice() {
+            [ns, name] => (ns, None, name),
+            [ns, package, name] => (ns, Some(package), name),
+            _ => return Err(malformed()),
+        };
+        let namespace = if ns == OWN { own } else { self::namespace(ns)? };
+        let package = package.map(entity).transpose()?.map(str::to_owned);
+        Ok(Self { namespace: namespace.into(), package, name: entity(name)?.into() })
+    }
+}
+
 impl fmt::Display for ActionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.path(), self.name)

@@ -2,6 +2,7 @@
 
 use super::action::Common;
 use super::limits::Ranges;
+use super::named::Entity;
 use super::params::Parameters;
 use super::refusal::{Refusal, Result};
 use super::version::Version;
@@ -29,6 +30,16 @@ pub(super) struct Package {
     pub(super) annotations: Parameters,
     /// Milliseconds since the epoch.
     pub(super) updated: u64,
+}
+
+impl Entity for Package {
+    fn key(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    fn updated(&self) -> u64 {
+        self.updated
+    }
 }
 
 /// What a `PUT` gives; what it leaves out is left as it is.

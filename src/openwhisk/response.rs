@@ -76,6 +76,11 @@ impl Response {
         Self { status, result: json!({ "error": error.into() }), size: size.map(|size| size as u64) }
     }
 
+    /// One that says that it can't be gone on with, though that is nobody's fault but its author's.
+    pub(super) fn application_error(why: impl Into<Value>) -> Self {
+        Self::error(Status::ApplicationError, why, None)
+    }
+
     /// One that says that Kiln couldn't run it.
     pub(super) fn whisk_error(why: impl Into<Value>) -> Self {
         Self::error(Status::WhiskError, why, None)

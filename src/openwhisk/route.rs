@@ -32,8 +32,10 @@ pub(super) enum Route {
     Package(String, String),
     /// `/namespaces/{ns}/activations/{id}[/logs|result]`.
     Activation(String, String, Part),
-    /// An entity of `triggers` or `rules`.
-    Unoffered(String),
+    /// `/namespaces/{ns}/triggers/{name}`.
+    Trigger(String, String),
+    /// `/namespaces/{ns}/rules/{name}`.
+    Rule(String, String),
     /// `/web/{ns}/{package}/{action}[.ext][/path]`: the path is as it was sent.
     Web(name::ActionName, String),
     /// Nothing is there.
@@ -135,7 +137,8 @@ fn within(ns: &str, collection: Collection, names: &[&str], slash: bool) -> Resu
         (Collection::Activations, [id]) => Ok(Route::Activation(ns, activation(id)?, Part::Whole)),
         (Collection::Activations, [id, "logs"]) => Ok(Route::Activation(ns, activation(id)?, Part::Logs)),
         (Collection::Activations, [id, "result"]) => Ok(Route::Activation(ns, activation(id)?, Part::Result)),
-        (Collection::Triggers | Collection::Rules, [_]) => Ok(Route::Unoffered(ns)),
+        (Collection::Triggers, [name]) => Ok(Route::Trigger(ns, name::entity(name)?.into())),
+        (Collection::Rules, [name]) => Ok(Route::Rule(ns, name::entity(name)?.into())),
         _ => Ok(Route::Nothing),
     }
 }
@@ -196,7 +199,8 @@ mod tests {
                 format!("/api/v1/namespaces/_/activations/{id}/logs"),
                 Route::Activation(ns(), id.into(), Part::Logs),
             ),
-            ("/api/v1/namespaces/_/triggers/t".into(), Route::Unoffered(ns())),
+            ("/api/v1/namespaces/_/triggers/t".into(), Route::Trigger(ns(), "t".into())),
+            ("/api/v1/namespaces/_/rules/r".into(), Route::Rule(ns(), "r".into())),
             ("/api/v1/web/_/default/a.json".into(), Route::Web(action(None, "a.json"), String::new())),
             ("/api/v1/web/_/p/a/x/%20y/".into(), Route::Web(action(Some("p"), "a"), "/x/%20y/".into())),
             ("/api/v1/web/_/p".into(), Route::Nothing),

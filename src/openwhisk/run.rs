@@ -1,15 +1,16 @@
 //! One run of an action: parameters in, a record out.
 
 use super::activation::{About, Activation, Ran, log_line, milliseconds};
+use super::auth::Keys;
 use super::limits::Ranges;
 use super::response::Response;
 use crate::error::Result;
 use crate::function::BackendKind;
 use crate::host::{Host, Streamed};
-use crate::invocation::{Headers, InvocationId, Line, Lines, Outcome, Request};
+use crate::invocation::{Caller, Headers, InvocationId, Line, Lines, Outcome, Request};
 use crate::store;
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -32,28 +33,31 @@ pub(super) struct Ended {
     pub(super) ended: SystemTime,
     /// Where its log's lines are, and may still come.
     lines: Arc<Lines>,
-    /// As which stream they are shown.
-    stream: &'static str,
 }
 
 impl Run {
-    pub(super) fn new(id: InvocationId, about: About, arguments: Map<String, Value>) -> Self {
-        Self { id, about, arguments: Value::Object(arguments).to_string().into() }
+    pub(super) fn new(id: InvocationId, about: About, arguments: impl Into<Value>) -> Self {
+        Self { id, about, arguments: arguments.into().to_string().into() }
     }
 
-    /// Runs it. Dropping the future stops it.
-    pub(super) async fn run(&self, host: &Host) -> Ended {
+    /// Runs it, where it isn't a sequence. Dropping the future stops it.
+    pub(super) async fn run(&self, host: &Host, keys: &Keys) -> Ended {
         let (id, action) = (self.id, &self.about.action);
         let lines = Arc::new(Lines::default());
         let headers = [("content-type", Cow::Borrowed("application/json"))];
-        let request = Request { id, headers: Headers::lent(&headers), lines: Some(&lines), ..Request::new() };
+        let caller = Caller {
+            namespace: &self.about.subject,
+            transaction: &self.about.transaction,
+            key: if self.about.key { keys.key(&self.about.subject) } else { None },
+        };
+        let (headers, caller) = (Headers::lent(&headers), Some(caller));
+        let request = Request { id, headers, lines: Some(&lines), caller, ..Request::new() };
         let body = self.arguments.clone().into();
         let began = SystemTime::now();
         let answered = host.stream(&action.namespace, &action.function(), request, body, usize::MAX).await;
         let Streamed { id, start, backend, timings, phases, result, .. } = answered;
         let outcome = Outcome { id, start, backend, timings, phases, result };
-        let stream = if self.about.stderr { "stderr" } else { "stdout" };
-        Ended { outcome, began, ended: SystemTime::now(), lines, stream }
+        Ended { outcome, began, ended: SystemTime::now(), lines }
     }
 }
 
@@ -91,14 +95,20 @@ impl Ended {
     /// The lines that have come since they were taken before; where that is all, an unfinished one with them.
     fn logs(&self, all: bool) -> Vec<String> {
         let lines = if all { self.lines.finish() } else { self.lines.take() }.into_iter();
-        lines.map(|Line { at, text }| log_line(at, self.stream, &text)).collect()
+        lines.map(|Line { at, stream, text }| log_line(at, stream.as_str(), &text)).collect()
     }
 }
 
 /// A record as the store keeps it. Logs are apart, so that lists needn't read them.
-pub(super) fn stored(
+pub(super) fn stored(id: InvocationId, about: &About, activation: Activation) -> Result<store::Activation> {
+    kept(id, &about.subject, &about.action.local(), activation)
+}
+
+/// The same, of anything that has a name in a namespace.
+pub(super) fn kept(
     id: InvocationId,
-    about: &About,
+    namespace: &str,
+    name: &str,
     mut activation: Activation,
 ) -> Result<store::Activation> {
     let unwritable =
@@ -106,8 +116,8 @@ pub(super) fn stored(
     let logs = serde_json::to_vec(&std::mem::take(&mut activation.logs)).map_err(unwritable)?;
     Ok(store::Activation {
         id,
-        namespace: about.subject.clone(),
-        name: about.action.local(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
         start: activation.start,
         record: serde_json::to_vec(&activation).map_err(unwritable)?.into(),
         logs: logs.into(),

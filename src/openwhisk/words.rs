@@ -26,11 +26,16 @@ pub(super) const UNKNOWN_TYPE: &str = "Response did not specify a known content-
 pub(super) const TYPE_MISMATCH: &str = "Response type in header did not match generated content type.";
 pub(super) const OUT_OF_MEMORY: &str = "The action exhausted its memory and was aborted.";
 pub(super) const NO_RESOURCES: &str = "Failed to provision resources to run the action.";
+pub(super) const NOT_QUALIFIED: &str =
+    "The fully qualified name of the entity must contain at least the namespace and the name of the entity.";
+pub(super) const NO_COMPONENTS: &str = "No component specified for the sequence.";
+pub(super) const TOO_MANY_COMPONENTS: &str = "Too many actions in the sequence.";
+pub(super) const CYCLE: &str = "Sequence may not refer to itself.";
+pub(super) const COMPONENT_MISSING: &str = "Sequence component does not exist.";
+pub(super) const RULE_INCOMPLETE: &str = "rule requires a valid trigger and a valid action";
+pub(super) const RULE_WITHOUT_TRIGGER: &str = "Only rules with existing triggers can be activated";
+pub(super) const FEED_INVALID: &str = "Feed name is not valid";
 pub(super) const REMOVED: &str = "Action could not be found or may have been deleted.";
-
-/// Of features that Kiln doesn't have.
-pub(super) const NO_SEQUENCES: &str = "Sequences are not offered by this platform.";
-pub(super) const NO_TRIGGERS: &str = "Triggers and rules are not offered by this platform.";
 
 /// A name that is longer than one can be.
 pub(super) fn too_long(field: &str, is: usize) -> String {

@@ -58,7 +58,7 @@ impl Face {
         }
     }
 
-    pub(super) async fn answer<B>(&self, request: Request<B>, caller: Option<IpAddr>) -> Answer
+    pub(super) async fn answer<B>(&self, request: Request<B>, peer: Option<IpAddr>) -> Answer
     where
         B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: std::fmt::Display,
@@ -90,7 +90,7 @@ impl Face {
                     None => (DEFAULT_NAMESPACE, name),
                 };
                 let callee = Callee { namespace, function, name };
-                let asked = Asked { method: &method, uri: &uri, version, headers, caller };
+                let asked = Asked { method: &method, uri: &uri, version, headers, peer };
                 invoke::answer(&self.host, callee, asked, body).await
             }
             Route::Nothing => reply::error(&nothing(uri.path()), None),

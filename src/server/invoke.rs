@@ -23,7 +23,7 @@ pub(super) struct Asked<'a> {
     pub(super) uri: &'a Uri,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
-    pub(super) caller: Option<IpAddr>,
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// What is asked for: a function, and the name in the path that led to it.
@@ -64,7 +64,7 @@ where
     request.path = &path;
     request.url = url(asked.uri, &asked.headers);
     request.headers = Headers::lent(&inward);
-    request.caller = asked.caller;
+    request.peer = asked.peer;
     // A reply to HEAD is never read; and HTTP/1.0 couldn't tell that one has broken off.
     let whole = asked.method == Method::HEAD || asked.version < Version::HTTP_11;
     let parts_above = if whole { usize::MAX } else { STREAM_ABOVE };

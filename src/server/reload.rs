@@ -77,6 +77,11 @@ impl Reloader {
                 "[namespace] or [openwhisk] has changed, which takes effect when the host is started again"
             );
         }
+        if self.manifest.store != manifest.store || self.manifest.intake != manifest.intake {
+            tracing::warn!(
+                "[store] or [intake] has changed, which takes effect when the host is started again"
+            );
+        }
         let failed = deploy(&self.host, &manifest.functions).await;
         for error in &failed {
             tracing::error!("left as it was: {error}");

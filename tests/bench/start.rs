@@ -11,10 +11,10 @@ const KINDS: [&str; 5] = ["cold", "cached", "recreated", "prewarmed", "warm"];
 const PHASES: [&str; 8] = ["host", "load", "queue", "create", "start", "init", "call", "rest"];
 
 /// Each kind was seen as often as asked, and each run is made of its phases.
-fn every_kind_is_there(found: &Value, backend: &str, runs: usize) {
-    for kind in KINDS {
+fn every_kind_is_there(found: &Value, kinds: &[&str], backend: &str, runs: usize) {
+    for kind in kinds {
         let cases = found["results"]["cases"].as_array().unwrap();
-        let case = cases.iter().find(|case| case["backend"] == backend && case["start"] == kind);
+        let case = cases.iter().find(|case| case["backend"] == backend && case["start"] == *kind);
         let case = case.unwrap_or_else(|| panic!("{kind} on {backend}: {found}"));
         let all = case["runs"].as_array().unwrap();
         assert_eq!(all.len(), runs, "{kind} on {backend}: {case}");
@@ -24,8 +24,12 @@ fn every_kind_is_there(found: &Value, backend: &str, runs: usize) {
             let total = run["total"].as_u64().unwrap();
             assert!(sum >= total && run["call"].as_u64().unwrap() > 0, "{kind}: {run}");
             let made = ["create", "start"].iter().any(|phase| run[phase].as_u64().unwrap() > 0);
-            assert_eq!(made, ["cold", "cached", "recreated"].contains(&kind), "{kind} on {backend}: {run}");
-            assert_eq!(run["host"].as_u64().unwrap() > 0, kind == "cold", "{kind}: {run}");
+            assert_eq!(
+                made,
+                ["cold", "cached", "recreated", "snapshot"].contains(kind),
+                "{kind} on {backend}: {run}"
+            );
+            assert_eq!(run["host"].as_u64().unwrap() > 0, *kind == "cold", "{kind}: {run}");
         }
     }
 }
@@ -48,7 +52,7 @@ fn every_kind_of_start_of_a_module_is_seen() {
         "json",
     ];
     let found = json(&Folder::new().kiln(&args, ""));
-    every_kind_is_there(&found, "wasm", 3);
+    every_kind_is_there(&found, &KINDS, "wasm", 3);
     let about = &found["about"];
     assert_eq!((&about["seed"], &about["command"][1]), (&7.into(), &"bench".into()), "{about}");
     assert!(about["machine"]["cores"].as_u64().unwrap() > 0, "{about}");
@@ -60,9 +64,36 @@ async fn every_kind_of_start_of_an_image_is_seen() {
     let Some(_engine) = engine_or_skip("every_kind_of_start_of_an_image_is_seen").await else { return };
     let args = ["bench", "start", "-f", FIXTURES, "echo", "-n", "2", "-o", "json"];
     let found = json(&Folder::new().kiln(&args, ""));
-    every_kind_is_there(&found, "docker", 2);
-    every_kind_is_there(&found, "wasm", 2);
+    every_kind_is_there(&found, &KINDS, "docker", 2);
+    every_kind_is_there(&found, &KINDS, "wasm", 2);
     assert!(found["about"]["versions"]["engine"].is_string(), "{}", found["about"]);
+}
+
+/// A function from source, with its code loaded at its start, by a stem cell that was ready, and by a snapshot.
+#[cfg(feature = "snapshot")]
+#[test]
+fn every_kind_of_start_of_a_source_is_seen() {
+    let folder = Folder::new();
+    folder.write("hello.js", "const main = ({ name }) => ({ greeting: `hello ${name ?? 'nobody'}` })");
+    // Shared by the tests of runtimes, since an interpreter takes long to compile.
+    let host = format!("[host]\ncache_dir = {:?}\n", concat!(env!("CARGO_TARGET_TMPDIR"), "/runtimes-wasm"));
+    let manifest = format!("{host}[function.hello]\nsource = \"hello.js\"\n");
+    folder.write("kiln.toml", &manifest);
+    let args = ["bench", "start", "-n", "2", "-o", "json"];
+    let found = json(&folder.kiln(&args, ""));
+    every_kind_is_there(&found, &[&KINDS[..], &["snapshot"]].concat(), "wasm", 2);
+    let cases = found["results"]["cases"].as_array().unwrap();
+    assert!(cases.iter().all(|case| case["format"] == "frame"), "as its runtime is spoken to: {found}");
+    for case in cases {
+        // Its code is loaded before its first request, and only then.
+        let loads = ["cold", "cached", "recreated", "prewarmed"].contains(&case["start"].as_str().unwrap());
+        assert!(!loads || case["runs"][0]["init"].as_u64().unwrap() > 0, "{case}");
+    }
+
+    folder.write("kiln.toml", &format!("{manifest}snapshot = false\n"));
+    let said = folder.kiln(&["bench", "start", "-n", "1"], "");
+    let why = "hello on wasm, snapshot: not measured: its `snapshot` is false";
+    assert!(said.err.contains(why) && !said.out.contains("snapshot"), "{}{}", said.out, said.err);
 }
 
 #[test]

@@ -137,3 +137,16 @@ fn without_a_server_that_is_said() {
         said.err
     );
 }
+
+/// A function from source needs no server either, and JavaScript no runtime in the manifest.
+#[cfg(feature = "js")]
+#[test]
+fn a_source_runs_with_the_runtime_that_is_built_in() {
+    let folder = Folder::new();
+    folder.write("hello.js", "const main = ({ name }) => ({ greeting: `hello ${name}` })");
+    // Shared by the tests of runtimes, since an interpreter takes long to compile.
+    let host = format!("[host]\ncache_dir = {:?}\n", concat!(env!("CARGO_TARGET_TMPDIR"), "/runtimes-wasm"));
+    folder.write("kiln.toml", &format!("{host}[function.hello]\nsource = \"hello.js\"\n"));
+    let said = folder.kiln(&["run", "-f", "kiln.toml", "hello"], r#"{"name":"Ada"}"#);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), r#"{"greeting":"hello Ada"}"#), "{}", said.err);
+}

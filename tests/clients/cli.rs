@@ -4,27 +4,27 @@ use crate::serve::{Home, KEY, root};
 use serde_json::{Value, json};
 use std::process::Command;
 
-struct Said {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Said {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Said {
     #[track_caller]
-    fn ok(&self) -> &str {
+    pub fn ok(&self) -> &str {
         assert_eq!(self.code, 0, "{}", self.stderr);
         self.stdout.trim()
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(self.ok()).unwrap()
     }
 }
 
 /// Runs `kiln` with a way to reach the API behind its arguments.
-fn kiln(way: &[String], args: &[&str]) -> Said {
+pub fn kiln(way: &[String], args: &[&str]) -> Said {
     let ran = Command::new(env!("CARGO_BIN_EXE_kiln"))
         .args(args)
         .args(way)

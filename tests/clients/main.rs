@@ -2,6 +2,10 @@
 #![cfg(all(feature = "cli", feature = "wasm", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../common/serve.rs"]
+mod process;
+
+mod archives;
 mod cli;
 mod killed;
 mod npm;

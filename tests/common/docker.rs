@@ -14,6 +14,7 @@
 use bollard::Docker;
 use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions,
 };
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
@@ -189,6 +190,25 @@ impl Tar {
 }
 
 impl Engine {
+    /// Puts an image on the engine that is one static program, `/program`, and runs it.
+    pub(crate) async fn load_program(&self, reference: &str, program: &[u8]) {
+        let mut layer = Tar::default();
+        layer.add("tmp/", b'5', 0o1777, "", b"");
+        layer.add("program", b'0', 0o755, "", program);
+        let config = serde_json::json!({ "Entrypoint": ["/program"] });
+        let (archive, _) = image(reference, &layer.end(), &config);
+        let options = ImportImageOptionsBuilder::default().quiet(true).build();
+        let mut news = self.client.import_image(options, bollard::body_full(archive.into()), None);
+        while let Some(line) = news.next().await {
+            line.unwrap_or_else(|error| panic!("can't load {reference}: {error}"));
+        }
+    }
+
+    /// Takes an image off the engine.
+    pub(crate) async fn remove_image(&self, reference: &str) {
+        let _ = self.client.remove_image(reference, None::<RemoveImageOptions>, None).await;
+    }
+
     /// The ids of all containers that carry a host id.
     pub(crate) async fn containers(&self, host_id: &str) -> Vec<String> {
         let filters = HashMap::from([("label", vec![format!("kiln.owner={host_id}")])]);

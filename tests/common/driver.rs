@@ -11,7 +11,7 @@
 
 use crate::docker::{BUSYBOX, Engine};
 use bytes::Bytes;
-use kiln::backend::docker::{Docker, DockerConfig};
+use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::backend::{Backend, Exit, Logs, Program, Sandbox, StartSpec};
 use kiln::function::MIB;
 use kiln::{Error, Format, Function};
@@ -45,13 +45,24 @@ pub(crate) fn config(engine: &Engine) -> DockerConfig {
     // The machine may be busy with other tests.
     config.call_timeout = Duration::from_secs(60);
     config.slow_call_timeout = Duration::from_secs(60);
-    // They come and go by themselves: backend_docker_networks.rs is about them.
+    // They come and go by themselves: networks.rs is about them.
     config.kept_networks = 0;
     config
 }
 
 pub(crate) fn backend(engine: &Engine) -> Docker {
     Docker::new(config(engine))
+}
+
+/// A backend on this transport, and on nothing else.
+pub(crate) fn over(engine: &Engine, transport: Transport) -> Docker {
+    let mut config = config(engine);
+    config.transport = transport;
+    Docker::new(config)
+}
+
+pub(crate) fn piped(engine: &Engine) -> Docker {
+    over(engine, Transport::Socket)
 }
 
 pub(crate) struct Ready {

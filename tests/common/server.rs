@@ -122,6 +122,11 @@ fn answer(asked: &Asked, from: &mut BufReader<TcpStream>, to: &mut TcpStream, co
             reply(to, "413 Too Large", "Connection: close\r\n", "too much");
             return None;
         }
+        // What wasn't read breaks the connection as it closes.
+        "reset" => {
+            write!(to, "HTTP/1.1 200 OK\r\n\r\nhalf").ok()?;
+            return None;
+        }
         "early-kept" => {
             reply(to, "413 Too Large", "", "too much");
             // What is still to come is nobody's request.
@@ -156,6 +161,11 @@ fn answer(asked: &Asked, from: &mut BufReader<TcpStream>, to: &mut TcpStream, co
                 left -= now;
             }
             return None;
+        }
+        // All that was said is said, and then it dies: nobody can tell that this was all.
+        "until-death" => {
+            write!(to, "HTTP/1.1 200 OK\r\n\r\nhalf").ok()?;
+            exit(7);
         }
         "half" => {
             write!(to, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nhalf").ok()?;

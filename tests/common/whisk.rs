@@ -1,7 +1,8 @@
 //! An action's server that keeps OpenWhisk's container contract to the letter, and breaks it where it is asked to. The
 //! tests compile it alone: standard library only, linked statically.
 //!
-//! What it does is in `WHISK_INIT` for `/init`, and in the argument `do` for `/run`.
+//! What it does is in `WHISK_INIT` for `/init`, and in the argument `do` for `/run`. `tell` is answered with all that it was
+//! told: `/init`'s body, `/run`'s, and what its environment says of the API.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,6 +15,8 @@ use std::time::Duration;
 const SENTINEL: &str = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
+/// What it was told by `/init`.
+static TOLD: Mutex<String> = Mutex::new(String::new());
 static RUNS: AtomicU32 = AtomicU32::new(0);
 /// How many have come that wait for each other, and word of it.
 static TOGETHER: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
@@ -49,6 +52,7 @@ fn serve(mut to: TcpStream, connection: usize, how: &str) {
                 (_, true) => reply(&mut to, 403, r#"{"error":"Cannot initialize the action more than once."}"#),
                 _ => reply(&mut to, 200, r#"{"ok":true}"#),
             }
+            *TOLD.lock().unwrap() = body;
             INITIALISED.store(true, Ordering::SeqCst);
             continue;
         }
@@ -81,6 +85,11 @@ fn serve(mut to: TcpStream, connection: usize, how: &str) {
             "fail" => reply(&mut to, 502, r#"{"error":"it threw"}"#),
             "text" => reply(&mut to, 200, "no JSON"),
             "long" => reply(&mut to, 200, &format!(r#"{{"long":"{}"}}"#, "x".repeat(1 << 20))),
+            "tell" => {
+                let init = TOLD.lock().unwrap().clone();
+                let host = std::env::var("__OW_API_HOST").unwrap_or_default();
+                reply(&mut to, 200, &format!(r#"{{"init":{init},"run":{body},"host":"{host}"}}"#));
+            }
             "own" => reply(&mut to, 200, r#"{"error":"an application's own"}"#),
             _ => {
                 let told = format!(r#"{{"connection":{connection},"run":{runs},"asked":{body}}}"#);

@@ -1,13 +1,12 @@
 //! A server with the API on a free port, and a client with a key.
 
+pub use crate::answer::{Answer, HANG};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::{HeaderMap, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use kiln::backend::fake;
+use kiln::backend::{Backend, fake};
 use kiln::function::Module;
 use kiln::openwhisk::{Namespace, OpenWhisk, OpenWhiskConfig, Ranges};
 use kiln::server::Server;
@@ -15,16 +14,17 @@ use kiln::store::Store;
 use kiln::{BackendKind, Host, Runtime};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Far longer than anything here takes: it only turns a hang into a failure.
-pub const HANG: Duration = Duration::from_secs(60);
-
 /// The keys of two namespaces.
 pub const GUEST: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:guests-own-key";
 pub const OTHER: &str = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:others-own-key";
+
+/// Where actions are told that the API is.
+pub const API_HOST: &str = "http://here:8080";
 
 pub struct Api {
     pub address: SocketAddr,
@@ -35,27 +35,8 @@ pub struct Api {
     served: JoinHandle<()>,
 }
 
-/// An answer, read to its end.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
+/// What only this API says.
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
     /// The status, and what it says that is wrong.
     pub fn error(&self) -> (u16, String) {
         let body = self.json();
@@ -77,16 +58,25 @@ pub async fn api() -> Api {
 
 /// A server over a store.
 pub async fn with(store: Store, ranges: Ranges, memory: u64) -> Api {
-    let (backend, wasm) = fake::backend(BackendKind::Wasm);
     let (docker, _) = fake::backend(BackendKind::Docker);
+    over(docker, store, ranges, memory).await
+}
+
+/// A server whose images run on a backend.
+pub async fn over(docker: Arc<dyn Backend>, store: Store, ranges: Ranges, memory: u64) -> Api {
+    let (backend, wasm) = fake::backend(BackendKind::Wasm);
     let lines = Runtime::new("lines").kind("lines:default").kind("lines:1");
     let lines = lines.wasm(Module::Bytes("runtime".into()));
     let host = Host::builder().memory(memory).backend(backend).backend(docker).runtime(lines);
     // What its loading logs, and how long that takes, is for each cold start to tell.
     let host = host.snapshots(false).max_wait(Duration::from_secs(2)).build().unwrap();
     let namespace = |name: &str, key: &str| Namespace { name: name.into(), key: key.into() };
-    let config =
-        OpenWhiskConfig { namespaces: vec![namespace("guest", GUEST), namespace("other", OTHER)], ranges };
+    let config = OpenWhiskConfig {
+        namespaces: vec![namespace("guest", GUEST), namespace("other", OTHER)],
+        ranges,
+        api_host: Some(API_HOST.into()),
+        ..OpenWhiskConfig::default()
+    };
     let api = OpenWhisk::open(host.clone(), store.clone(), config).await.unwrap();
     let failed = api.start().await;
     assert!(failed.is_empty(), "{failed:?}");
@@ -122,12 +112,7 @@ impl Api {
 
     /// Any request.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let response =
-            tokio::time::timeout(HANG, client.request(request)).await.expect("an answer in time").unwrap();
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        Answer::to(request, false).await
     }
 
     /// Declares an action in the fake backend's language.

@@ -9,10 +9,20 @@
 )]
 #![cfg(feature = "openwhisk")]
 
+#[path = "../common/answer.rs"]
+mod answer;
+
 mod actions;
 mod activations;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+#[path = "../common/docker.rs"]
+mod docker;
 mod harness;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+mod images;
 mod invocations;
 mod packages;
 mod restart;
+mod sequences;
+mod triggers;
 mod web;

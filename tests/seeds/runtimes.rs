@@ -65,6 +65,27 @@ async fn w8_the_memory_has_to_match() {
     bed.end().await;
 }
 
+/// What functions ask for needn't be known beforehand.
+#[tokio::test]
+async fn w8_one_is_kept_ready_of_each_memory_that_functions_ask_for() {
+    let bed =
+        bed(BackendKind::Wasm, |host| host.snapshots(false).runtime(runtime(BackendKind::Wasm).ready(1)));
+    for (at, (name, memory)) in
+        [("one", MEMORY), ("two", 2 * MEMORY), ("three", 2 * MEMORY)].into_iter().enumerate()
+    {
+        bed.deploy(source(name, "").memory(memory)).await;
+        ready(&bed, if at == 0 { 1 } else { 2 }).await;
+        assert_eq!(bed.call(name, "/").await.start, Some(Start::Prewarmed), "{name}");
+    }
+    bed.end().await;
+    // A container is charged all of its memory: nobody is asked for that unless it is said.
+    let containers =
+        self::bed(BackendKind::Docker, |host| host.runtime(runtime(BackendKind::Docker).ready(1)));
+    containers.deploy(source("one", "")).await;
+    assert_eq!(containers.call("one", "/").await.start, Some(Start::Cold));
+    containers.end().await;
+}
+
 #[tokio::test]
 async fn w3_a_functions_own_prewarm_adds_to_its_runtimes() {
     let bed = with_runtime(BackendKind::Wasm, 1);

@@ -58,9 +58,11 @@ async fn no_answer_or_half_of_one_fails_the_request_and_keeps_the_server() {
 async fn a_server_that_ends_or_hangs_fails_its_request_and_is_replaced() {
     let Some(engine) = docker_or_skip("served-exit").await else { return };
     let host = host(&engine, server().timeout(Duration::from_secs(2))).await;
-    for (path, kind, words) in
-        [("/exit", ErrorKind::FunctionFailed, "code 7"), ("/hang", ErrorKind::TimedOut, "time limit")]
-    {
+    for (path, kind, words) in [
+        ("/exit", ErrorKind::FunctionFailed, "code 7"),
+        ("/until-death", ErrorKind::FunctionFailed, "code 7"),
+        ("/hang", ErrorKind::TimedOut, "time limit"),
+    ] {
         let error = failed(&host, path).await;
         assert_eq!(error.kind(), kind, "{path}: {error}");
         assert!(error.message().contains(words), "{path}: {error}");
@@ -98,6 +100,19 @@ async fn a_server_that_answers_before_it_has_read_all_is_heard_and_kept() {
         assert_eq!(outcome.start, Some(Start::Warm), "{path}");
         outcome.result.unwrap();
     }
+    end(host, &engine).await;
+}
+
+#[tokio::test]
+async fn a_reply_that_ends_with_a_broken_connection_is_none() {
+    let Some(engine) = docker_or_skip("served-reset").await else { return };
+    let host = host(&engine, server()).await;
+    // More than the server reads ahead, so that some of it is left when it closes.
+    let body = "b".repeat(1 << 20);
+    let error = asked(&host, "POST", "/reset", &body).await.result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FunctionFailed, "{error}");
+    assert!(error.message().contains("its connection broke"), "{error}");
+    assert_eq!(asked(&host, "GET", "/", "").await.start, Some(Start::Warm));
     end(host, &engine).await;
 }
 

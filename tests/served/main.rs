@@ -21,3 +21,4 @@ mod program;
 mod proxied;
 mod ready;
 mod streams;
+mod together;

@@ -72,3 +72,13 @@ async fn a_server_is_told_its_port_and_has_no_network() {
     assert_eq!(text(&host, "/interfaces").await, "lo");
     end(host, &engine).await;
 }
+
+#[tokio::test]
+async fn one_that_asks_for_a_network_has_it() {
+    let Some(engine) = docker_or_skip("served-network").await else { return };
+    let mut function = server();
+    function.network = Some("bridge".into());
+    let host = host(&engine, function).await;
+    assert_eq!(text(&host, "/interfaces").await, "eth0,lo");
+    end(host, &engine).await;
+}

@@ -1,10 +1,9 @@
 //! A server on a free port, and a client for it.
 
-use http_body_util::{BodyExt, Full};
+pub use crate::answer::{Answer, HANG};
+use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::{HeaderMap, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use kiln::backend::wasm::{Wasm, WasmConfig};
 use kiln::server::Server;
 use kiln::{Function, Host, HostBuilder};
@@ -13,9 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-/// Far longer than anything here takes: it only turns a hang into a failure.
-pub const HANG: Duration = Duration::from_secs(60);
 
 /// A server that runs until it is told to end.
 pub struct Running {
@@ -48,24 +44,6 @@ pub async fn serve_host(host: Host, functions: impl IntoIterator<Item = Function
     Running { address, host, end, served }
 }
 
-/// An answer, read to its end.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
-    }
-}
-
 impl Running {
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
         self.send(self.request("POST", path, body), false).await
@@ -81,12 +59,7 @@ impl Running {
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>, http2: bool) -> Answer {
-        let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
-        let response =
-            tokio::time::timeout(HANG, client.request(request)).await.expect("an answer in time").unwrap();
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        Answer::to(request, http2).await
     }
 
     /// Waits until something is true of the host.

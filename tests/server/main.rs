@@ -9,6 +9,8 @@
 )]
 #![cfg(all(feature = "server", feature = "wasm"))]
 
+#[path = "../common/answer.rs"]
+mod answer;
 #[path = "../common/guests.rs"]
 mod guests;
 

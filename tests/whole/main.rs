@@ -2,8 +2,12 @@
 #![cfg(all(feature = "cli", feature = "wasm", feature = "docker"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../common/answer.rs"]
+mod answer;
 #[path = "../common/docker.rs"]
 mod docker;
+#[path = "../common/serve.rs"]
+mod process;
 
 mod banner;
 mod engine;

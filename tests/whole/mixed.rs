@@ -1,5 +1,5 @@
-//! One budget for modules and containers under a mixed load: 20 functions, Zipf, 20,000 requests. None is lost, none gets
-//! another's reply, the budget holds in the books and on the machine.
+//! One budget for modules and containers under a mixed load: 20 functions of every kind, Zipf, 20,000 requests. None is lost,
+//! none gets another's reply, the budget holds in the books and on the machine.
 
 use crate::engine::{HOLDER, containers_of, engine_or_skip};
 use crate::serve::{Serve, fixture};
@@ -16,28 +16,83 @@ const REQUESTS: u64 = 20_000;
 const CALLERS: u64 = 24;
 /// Networks that are kept unless the manifest says otherwise.
 const KEPT: usize = 8;
-/// In MiB, most asked for first; modules and images take turns. The images alone would fill half the budget, and the
+/// In MiB, most asked for first; what runs as modules and what in images take turns. The images alone would fill half the budget, and the
 /// largest module wants the other half: something has to give way, but not at every request.
 const SIZES: [u64; 20] = [8, 8, 8, 8, 16, 8, 24, 8, 32, 8, 48, 16, 64, 16, 96, 16, 128, 24, 256, 128];
+
+/// What a function is, by its rank.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Module,
+    /// A `wasi:http` component: each request has an instance of its own.
+    Component,
+    Image,
+    /// From source: a stem cell's until its snapshot is there, which is in the middle of the load.
+    Source,
+    /// An image that keeps OpenWhisk's contract.
+    Action,
+    /// An image that serves HTTP, several requests at a time.
+    Server,
+    /// An image that keeps Fn's contract.
+    Fdk,
+}
+
+impl Kind {
+    fn of(rank: usize) -> Self {
+        match rank {
+            8 | 12 => Self::Source,
+            4 | 14 => Self::Component,
+            3 | 9 => Self::Action,
+            5 | 11 => Self::Server,
+            7 | 13 => Self::Fdk,
+            _ if rank.is_multiple_of(2) => Self::Module,
+            _ => Self::Image,
+        }
+    }
+
+    fn backend(self) -> &'static str {
+        if matches!(self, Self::Module | Self::Component | Self::Source) { "wasm" } else { "docker" }
+    }
+
+    fn declared(self) -> String {
+        match self {
+            Self::Module => format!("wasm = {:?}\nformat = \"frame\"", fixture("echo/echo.wasm")),
+            Self::Component => format!("wasm = {:?}", fixture("proxy/proxy.wasm")),
+            Self::Image => "image = \"kiln-fixture-echo:1\"\nformat = \"frame\"".into(),
+            Self::Source => "source = \"echo.js\"".into(),
+            Self::Action => "image = \"kiln-fixture-echo:1\"\nformat = \"openwhisk\"".into(),
+            Self::Server => "image = \"kiln-fixture-echo:1\"\nformat = \"server\"\nconcurrency = 4".into(),
+            Self::Fdk => {
+                "image = \"kiln-fixture-echo:1\"\nformat = \"http-stream\"\nstart_timeout = \"60s\"".into()
+            }
+        }
+    }
+
+    /// What gives it its own words back.
+    fn path(self) -> &'static str {
+        if self == Self::Component { "/echo" } else { "" }
+    }
+
+    /// Words as it takes them, and gives them back.
+    fn body(self, words: String) -> String {
+        if matches!(self, Self::Source | Self::Action) { format!(r#"{{"words":"{words}"}}"#) } else { words }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mixed_load_stays_within_one_budget() {
     let Some(engine) = engine_or_skip("a_mixed_load_stays_within_one_budget").await else { return };
     let mut manifest = format!("[host]\nmemory = \"{}MiB\"\nid = \"mixed-load-test\"\n", BUDGET >> 20);
-    let module = fixture("echo/echo.wasm");
+    writeln!(manifest, "[runtime.js]\nwasm = {:?}", fixture("../runtimes/js/js.wasm")).unwrap();
     for (rank, size) in SIZES.iter().enumerate() {
-        let code = if rank.is_multiple_of(2) {
-            format!("wasm = {module:?}")
-        } else {
-            "image = \"kiln-fixture-echo:1\"".into()
-        };
-        writeln!(
-            manifest,
-            "[function.f{rank}]\n{code}\nformat = \"frame\"\nmemory = \"{size}MiB\"\ntimeout = \"60s\""
-        )
-        .unwrap();
+        let code = Kind::of(rank).declared();
+        writeln!(manifest, "[function.f{rank}]\n{code}\nmemory = \"{size}MiB\"\ntimeout = \"60s\"").unwrap();
     }
-    let serve = Serve::new(&manifest);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kiln.toml");
+    std::fs::write(folder.path().join("echo.js"), "const main = (params) => params;").unwrap();
+    std::fs::write(&file, manifest).unwrap();
+    let serve = Serve::file(&file);
 
     let done = Arc::new(AtomicBool::new(false));
     let engine_peak = Arc::new(AtomicU64::new(0));
@@ -61,12 +116,16 @@ async fn a_mixed_load_stays_within_one_budget() {
                         println!("{number} requests in {:.0?}", began.elapsed());
                     }
                     let rank = zipf(&mut random);
-                    let body = format!("caller {caller}, function {rank}, {:x}", random.random::<u64>());
-                    let answer =
-                        http.try_post(&format!("/r/f{rank}"), body.clone()).await.expect("an answer");
+                    let kind = Kind::of(rank);
+                    let words = format!("caller {caller}, function {rank}, {:x}", random.random::<u64>());
+                    let body = kind.body(words);
+                    let answer = http
+                        .try_post(&format!("/r/f{rank}{}", kind.path()), body.clone())
+                        .await
+                        .expect("an answer");
                     assert_eq!(answer.status, 200, "f{rank}: {}", answer.text());
                     assert_eq!(answer.text(), body, "its own reply, and no other's");
-                    let backend = if rank.is_multiple_of(2) { "wasm" } else { "docker" };
+                    let backend = kind.backend();
                     assert_eq!(answer.header("kiln-backend"), backend);
                     let start = answer.header("kiln-start").to_owned();
                     *starts.entry((backend.to_owned(), start)).or_default() += 1;

@@ -1,6 +1,6 @@
 //! What a container is created with: the function's code and limits, and as few rights as it can run with.
 //!
-//! No network, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
+//! No network unless the function names one, no capability, no new privileges, a read-only root with a small `/tmp`, memory that can't be swapped,
 //! few processes, and a user that isn't root unless the function itself says so.
 
 use super::home::Room;
@@ -137,7 +137,10 @@ fn host_config(declared: &Declared, room: Option<&Room>, network: Option<&Networ
     let mut mounts: Vec<_> = declared.dirs.iter().map(mount).collect();
     mounts.extend(room.map(shared));
     HostConfig {
-        network_mode: Some(network.map_or_else(|| "none".into(), Network::mode)),
+        network_mode: Some(match network {
+            Some(network) => network.mode(),
+            None => declared.function.network.clone().unwrap_or_else(|| "none".into()),
+        }),
         // Process 1 is the function's own program or kiln-init, whatever the engine's default is.
         init: Some(false),
         cap_drop: Some(vec!["ALL".into()]),
@@ -161,6 +164,8 @@ fn tmpfs(declared: &Declared) -> HashMap<String, String> {
     let mut all = HashMap::from([("/tmp".to_owned(), tmp)]);
     if let Some(Target::Socket(path)) = declared.function.target()
         && let Some((dir, _)) = path.rsplit_once('/')
+        // Unless the function shows a directory of its own there.
+        && !declared.dirs.iter().any(|own| own.guest.trim_end_matches('/') == dir)
     {
         all.insert(dir.to_owned(), format!("size={SOCKETS},mode=1777"));
     }

@@ -1,11 +1,12 @@
-//! The line to one container's kiln-init: tells it what to run, hears how that ends, and takes the program's stderr.
+//! The line to one container's kiln-init: tells it what to run, hears how that ends, and takes the program's log.
 //!
 //! Two listen: whoever has the sandbox, and whoever waits beside it for its end ([`Line::over`]). What either hears
-//! both know, and both take stderr, so that a program which writes much of it goes on whether or not a request is under way.
+//! both know, and both take the log, so that a program which writes much of it goes on whether or not a request is under way.
 
 use super::peer::Peer;
 use super::wire::{self, Ended, Listener, Said};
 use crate::backend::Logs;
+use crate::invocation::Stream;
 use parking_lot::Mutex;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -14,6 +15,7 @@ use rustix::net::{
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::io::Interest;
@@ -21,9 +23,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Mutex as Turns, watch};
 
-/// Bytes of stderr that are taken at once.
+/// Bytes of a log that are taken at once.
 const PIECE: usize = 8 << 10;
-/// Pieces that one turn takes at most, so that a flood of stderr holds up nobody else.
+/// Pieces that one turn takes at most, so that a flood holds up nobody else.
 const TURNS: usize = 32;
 
 /// The connection, and what came over it.
@@ -32,9 +34,16 @@ pub(super) struct Line {
     unread: Mutex<Unread>,
     news: watch::Sender<News>,
     logs: Arc<Logs>,
-    stderr: OnceLock<Receiver>,
+    log: OnceLock<[Option<Pipe>; 2]>,
     /// One connection is asked for at a time.
     connecting: Turns<()>,
+}
+
+/// One of the streams that are its log.
+struct Pipe {
+    from: Receiver,
+    stream: Stream,
+    ended: AtomicBool,
 }
 
 /// What has come and isn't known yet.
@@ -53,7 +62,6 @@ struct Unread {
 struct News {
     started: Option<Result<(), i32>>,
     end: Option<End>,
-    silent: bool,
     /// Connections that were asked for and answered.
     answers: u64,
 }
@@ -68,18 +76,22 @@ pub(super) enum End {
 
 impl Line {
     pub(super) fn new(stream: UnixStream, logs: Arc<Logs>) -> Self {
-        let (unread, news, stderr) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
-        Self { stream, unread, news, logs, stderr, connecting: Turns::default() }
+        let (unread, news, log) = (Mutex::default(), watch::Sender::default(), OnceLock::new());
+        Self { stream, unread, news, logs, log, connecting: Turns::default() }
     }
 
-    /// Has the program run with more environment, on these ends of pipes; its stderr comes out of `stderr`.
+    /// Has the program run with more environment, on these ends of pipes; its log comes out of `stderr`, and of `stdout` where
+    /// that is given.
     pub(super) async fn run(
         &self,
         env: &[(String, String)],
         ends: [OwnedFd; 3],
         stderr: Receiver,
+        stdout: Option<Receiver>,
     ) -> io::Result<()> {
-        if self.stderr.set(stderr).is_err() {
+        let pipe = |from, stream| Pipe { from, stream, ended: AtomicBool::new(false) };
+        let log = [stdout.map(|from| pipe(from, Stream::Stdout)), Some(pipe(stderr, Stream::Stderr))];
+        if self.log.set(log).is_err() {
             return Err(io::Error::other("it runs already"));
         }
         let message = wire::run(env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -176,16 +188,21 @@ impl Line {
         let _ = rustix::net::shutdown(&self.stream, Shutdown::Both);
     }
 
-    /// Takes what there is of stderr; the context is woken when there is more.
-    pub(super) fn poll_stderr(&self, cx: &mut Context<'_>) {
-        let Some(stderr) = self.stderr.get() else { return };
-        while !self.news.borrow().silent && stderr.poll_read_ready(cx).is_ready() {
-            if self.take_stderr(stderr) {
-                // There may be more, but others have their turn first.
-                cx.waker().wake_by_ref();
-                return;
+    /// Takes what there is of the log; the context is woken when there is more.
+    pub(super) fn poll_log(&self, cx: &mut Context<'_>) {
+        for pipe in self.pipes() {
+            while pipe.goes_on() && pipe.from.poll_read_ready(cx).is_ready() {
+                if self.take_log(pipe) {
+                    // There may be more, but others have their turn first.
+                    cx.waker().wake_by_ref();
+                    break;
+                }
             }
         }
+    }
+
+    fn pipes(&self) -> impl Iterator<Item = &Pipe> {
+        self.log.get().into_iter().flatten().flatten()
     }
 
     async fn until<T>(&self, found: impl Fn(&News) -> Option<T>) -> T {
@@ -198,24 +215,19 @@ impl Line {
             if let Some(found) = found(&news) {
                 return found;
             }
-            let stderr = self.stderr.get().filter(|_| !news.silent);
-            let logs = async {
-                match stderr {
-                    Some(stderr) => stderr.readable().await,
-                    None => std::future::pending().await,
-                }
-            };
+            let mut pipes = self.pipes();
+            let (one, other) = (pipes.next(), pipes.next());
             tokio::select! {
                 // It can't fail: the sender is this line's own.
                 _ = changes.changed() => {}
                 readable = self.stream.readable() => if readable.is_err() {
                     self.news.send_modify(|news| news.end = Some(End::Untold));
                 },
-                readable = logs => match stderr {
-                    Some(stderr) if readable.is_ok() => if self.take_stderr(stderr) {
-                        tokio::task::yield_now().await;
-                    },
-                    _ => self.news.send_modify(|news| news.silent = true),
+                pipe = Pipe::readable(one) => if self.take_log(pipe) {
+                    tokio::task::yield_now().await;
+                },
+                pipe = Pipe::readable(other) => if self.take_log(pipe) {
+                    tokio::task::yield_now().await;
                 },
             }
         }
@@ -264,17 +276,17 @@ impl Line {
         }
     }
 
-    /// Takes some of stderr; true if there may be more.
-    fn take_stderr(&self, stderr: &Receiver) -> bool {
+    /// Takes some of a stream; true if there may be more.
+    fn take_log(&self, pipe: &Pipe) -> bool {
         // Held meanwhile, so that two don't change its order.
         let _turn = self.unread.lock();
         let mut piece = [0; PIECE];
         for _ in 0..TURNS {
-            match stderr.try_read(&mut piece) {
-                Ok(count @ 1..) => self.logs.write(piece.get(..count).unwrap_or_default()),
+            match pipe.from.try_read(&mut piece) {
+                Ok(count @ 1..) => self.logs.write_on(pipe.stream, piece.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Ok(0) | Err(_) => {
-                    self.news.send_modify(|news| news.silent = true);
+                    pipe.ended.store(true, Ordering::Relaxed);
                     return false;
                 }
             }
@@ -282,16 +294,38 @@ impl Line {
         true
     }
 
-    /// Takes what is left of stderr, whether or not it is known to be there: the program has ended.
+    /// Takes what is left of the log, whether or not it is known to be there: the program has ended.
     fn last_words(&self) {
-        let Some(stderr) = self.stderr.get() else { return };
         let _turn = self.unread.lock();
         let mut piece = [0; PIECE];
-        for _ in 0..TURNS {
-            match rustix::io::read(stderr, &mut piece) {
-                Ok(count @ 1..) => self.logs.write(piece.get(..count).unwrap_or_default()),
-                Ok(0) | Err(_) => return,
+        for pipe in self.pipes() {
+            for _ in 0..TURNS {
+                match rustix::io::read(&pipe.from, &mut piece) {
+                    Ok(count @ 1..) => {
+                        self.logs.write_on(pipe.stream, piece.get(..count).unwrap_or_default());
+                    }
+                    Ok(0) | Err(_) => break,
+                }
             }
+        }
+    }
+}
+
+impl Pipe {
+    fn goes_on(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The same when it can be read, or has ended; never where there is none.
+    async fn readable(pipe: Option<&Self>) -> &Self {
+        match pipe.filter(|pipe| pipe.goes_on()) {
+            Some(pipe) => {
+                if pipe.from.readable().await.is_err() {
+                    pipe.ended.store(true, Ordering::Relaxed);
+                }
+                pipe
+            }
+            None => std::future::pending().await,
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Pipes {
     line: Arc<Line>,
     command: Vec<String>,
     /// Whether its stdout is log, as its stderr.
-    one_log: bool,
+    all_log: bool,
     /// Whether the line is somebody else's by now.
     forgotten: bool,
     stdin: Stdin,
@@ -100,7 +100,7 @@ impl Pipes {
         Self {
             line,
             command,
-            one_log: false,
+            all_log: false,
             forgotten: false,
             stdin: Stdin::default(),
             stdout: None,
@@ -117,9 +117,9 @@ impl Pipes {
         &self.line
     }
 
-    /// The program's stdin will be empty, and its stdout go where its stderr goes.
-    pub(super) fn one_log(&mut self) {
-        self.one_log = true;
+    /// The program's stdout will be log, as its stderr.
+    pub(super) fn all_log(&mut self) {
+        self.all_log = true;
     }
 
     /// Goes without hanging up.
@@ -129,12 +129,9 @@ impl Pipes {
 
     /// Has the program run with more environment. Returns when it does.
     pub(super) async fn run(&mut self, env: &[(String, String)]) -> Result<(), NotRun> {
-        let Made { stdin, stdout, stderr, mut programs } = make().map_err(NotRun::Pipes)?;
-        if self.one_log {
-            let [_, out, log] = &mut programs;
-            *out = log.try_clone().map_err(NotRun::Pipes)?;
-        }
-        match self.line.run(env, programs, stderr).await {
+        let Made { stdin, stdout, stderr, programs } = make().map_err(NotRun::Pipes)?;
+        let (log, stdout) = if self.all_log { (Some(stdout), None) } else { (None, Some(stdout)) };
+        match self.line.run(env, programs, stderr, log).await {
             // One that is gone can't be told: how it went is heard below.
             Err(error) if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                 return Err(NotRun::Pipes(error));
@@ -146,7 +143,7 @@ impl Pipes {
             Err(Some(errno)) => return Err(NotRun::Program(self.not_run(errno))),
             Err(None) => return Err(NotRun::Gone),
         }
-        (self.stdin.pipe, self.stdout) = (Some(stdin), Some(stdout));
+        (self.stdin.pipe, self.stdout) = (Some(stdin), stdout);
         Ok(())
     }
 
@@ -273,7 +270,7 @@ impl Stdio for Pipes {
         }
         let piece = self.poll_stdout(cx);
         // After stdout: what was written before a reply is then among what is taken here.
-        self.line.poll_stderr(cx);
+        self.line.poll_log(cx);
         Poll::Ready(ready!(piece))
     }
 

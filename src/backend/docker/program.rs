@@ -95,8 +95,13 @@ impl Declared {
         &self.shared
     }
 
-    /// The right to make a network namespace ready, for one at a time. `None` while somebody has it, or the function is gone.
+    /// The right to make a network namespace ready, for one at a time. `None` while somebody has it, or the function is gone, or
+    /// wants none.
     pub(super) fn hold_turn(&self) -> Option<HoldTurn> {
+        // Those are empty: of no use to who is to be in another.
+        if self.function.network.is_some() {
+            return None;
+        }
         let free = !self.retired.load(Ordering::SeqCst) && !self.holding.swap(true, Ordering::SeqCst);
         free.then(|| HoldTurn(self.holding.clone()))
     }
@@ -177,7 +182,8 @@ impl Declared {
     ) -> Result<Running, Failed> {
         let command = create::command(&self.function, image)?;
         let began = Instant::now();
-        let network = self.shared.networks.take(self.key);
+        let network =
+            if self.function.network.is_some() { None } else { self.shared.networks.take(self.key) };
         let first = self.joining(spec, image, home, &command, network, spent).await;
         match first {
             // The holder is gone, by whoever's hand: the container gets a namespace of its own.

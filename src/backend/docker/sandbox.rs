@@ -124,7 +124,7 @@ impl Contained {
         let Channel::Pipes(pipes) = &mut self.channel else {
             return Err(Error::internal("a container without kiln-init is told to serve"));
         };
-        pipes.one_log();
+        pipes.all_log();
         let (line, logs) = (pipes.line().clone(), self.spec.logs.clone());
         let ran = self.run(&[]).await?;
         let began = Instant::now();
@@ -275,8 +275,8 @@ impl Sandbox for Contained {
         Some(Box::pin(async move { exit::ended(&engine, &id).await }))
     }
 
-    fn lane(&self) -> Option<Box<dyn Sandbox>> {
-        let (Channel::Served(served), Some(container)) = (&self.channel, &self.container) else {
+    fn lane(&mut self) -> Option<Box<dyn Sandbox>> {
+        let (Channel::Served(served), Some(container)) = (&mut self.channel, &self.container) else {
             return None;
         };
         Some(Box::new(Lane::new(self.declared.clone(), container.id().to_owned(), served.another())))

@@ -3,7 +3,7 @@
 //!
 //! The connection is kept from one request to the next. One that the server has closed in between is made anew before the
 //! next request's first byte, and never after: what a server has seen of a request isn't sent again. Its stdout and its
-//! stderr are one pipe, and all of that is log.
+//! stderr are log, both.
 
 use super::line::Line;
 use super::peer::{Idle, Peer};
@@ -120,10 +120,15 @@ impl Served {
         }
     }
 
-    /// One more connection to the same server, made when it is first used.
-    pub(super) fn another(&self) -> Self {
+    /// One more connection to the same server, made when it is first used; the first of them is the one that found it
+    /// listening, since a server may serve one after the other.
+    pub(super) fn another(&mut self) -> Self {
         let to = (self.line.clone(), self.logs.clone(), self.listener.clone());
-        Self::over(to, self.marks_log, State::Closed, true)
+        let state = match self.state {
+            State::Open(_) => std::mem::replace(&mut self.state, State::Closed),
+            _ => State::Closed,
+        };
+        Self::over(to, self.marks_log, state, true)
     }
 
     pub(super) fn line(&self) -> &Arc<Line> {
@@ -174,18 +179,22 @@ impl Served {
         }
     }
 
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let State::Open(peer) = &mut self.state else { return Poll::Ready(None) };
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        let State::Open(peer) = &mut self.state else { return Poll::Ready(Ok(None)) };
         self.buffer.reserve(self.expected.clamp(PIECE, LARGE));
         match ready!(pin!(peer.read_buf(&mut self.buffer)).poll(cx)) {
             Ok(1..) => {
                 let piece = self.buffer.split().freeze();
                 self.expected = self.expected.saturating_sub(piece.len());
-                Poll::Ready(Some(piece))
+                Poll::Ready(Ok(Some(piece)))
             }
-            Ok(0) | Err(_) => {
+            Ok(0) => {
                 self.state = State::Lost;
-                Poll::Ready(None)
+                Poll::Ready(Ok(None))
+            }
+            Err(error) => {
+                self.state = State::Lost;
+                Poll::Ready(Err(Error::failed(format!("its connection broke: {error}"))))
             }
         }
     }
@@ -230,13 +239,13 @@ impl Stdio for Served {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        self.line.poll_stderr(cx);
+        self.line.poll_log(cx);
         self.resting = None;
         if !ready!(self.poll_connected(cx)) {
             return Poll::Ready(Ok(None));
         }
         self.pump(cx);
-        self.poll_answer(cx).map(Ok)
+        self.poll_answer(cx)
     }
 
     fn expect(&mut self, bytes: usize) {
@@ -247,7 +256,7 @@ impl Stdio for Served {
     /// never says so is at rest once it has answered.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.marks_log {
-            self.line.poll_stderr(cx);
+            self.line.poll_log(cx);
             return Poll::Ready(());
         }
         if self.beside {
@@ -258,7 +267,7 @@ impl Stdio for Served {
             return Poll::Ready(());
         }
         loop {
-            self.line.poll_stderr(cx);
+            self.line.poll_log(cx);
             let (ends, written) = self.logs.ends();
             if ends >= 2 || self.has_ended() {
                 self.resting = None;

@@ -10,6 +10,7 @@
 
 use super::private::{self, Owner};
 use super::stamp::Stamp;
+use crate::xdg;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
@@ -30,9 +31,7 @@ pub(super) type Digest = [u8; 32];
 
 /// `kiln/wasm` in the user's cache directory; `None` where the environment names none.
 pub(super) fn default_dir() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("kiln").join("wasm"))
+    xdg::own(|name| std::env::var_os(name), "XDG_CACHE_HOME", ".cache").map(|folder| folder.join("wasm"))
 }
 
 pub(super) fn digest(bytes: &[u8]) -> Digest {

@@ -50,6 +50,7 @@ fn colour(kind: StartKind) -> &'static str {
         StartKind::Cached => "c-cached",
         StartKind::Recreated => "c-recreated",
         StartKind::Prewarmed => "c-prewarmed",
+        StartKind::Snapshot => "c-snapshot",
         StartKind::Warm => "c-warm",
     }
 }
@@ -139,11 +140,14 @@ const KINDS: &str = "<section class=\"about\"><h2>What is what</h2><dl>\
 is loaded from the cache on disk and never compiled (seen in the engine's own counters); an image is on the engine.</dd>\
 <dt>cached</dt><dd>The function is deployed, its module mapped or its image known; the sandbox is made for the request.</dd>\
 <dt>recreated</dt><dd>As cached, after another function's idle sandbox was evicted to make room.</dd>\
-<dt>prewarmed</dt><dd>The sandbox was started ahead.</dd>\
+<dt>prewarmed</dt><dd>The sandbox was started ahead; a source function's is a stem cell of its runtime, and its source is loaded \
+then.</dd>\
+<dt>snapshot</dt><dd>As cached, of a source function that is served from its snapshot: its source is loaded already. All other \
+kinds of it are measured without one.</dd>\
 <dt>warm</dt><dd>The sandbox has served before.</dd>\
 <dt>phases</dt><dd><i>host</i> makes the host and its backends, <i>load</i> deploys the function (both in cold only), <i>queue</i> waits \
 for a sandbox or for room, <i>create</i> makes it, <i>start</i> is a container's start, <i>init</i> the program's way to its first \
-read, <i>call</i> runs from the first byte of the request to the last of the reply, <i>rest</i> is what is left.</dd>\
+read and the loading of a source, <i>call</i> runs from the first byte of the request to the last of the reply, <i>rest</i> is what is left.</dd>\
 <dt>how</dt><dd>All kinds of a function on all backends are measured in rounds, in a new random order each, so that the machine's \
 noise hits all alike. A run that the host itself called anything else than its kind isn't counted. Percentiles are nearest rank: \
 p99 of fewer than 100 runs is the maximum. Spread is (p75 − p25) / p50.</dd></dl></section>\n";

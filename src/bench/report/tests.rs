@@ -69,9 +69,10 @@ fn document(results: Results) -> Document {
 #[test]
 fn every_case_has_a_curve_a_bar_and_a_row() {
     let html = page(&document(start("echo"))).unwrap();
+    let cases = BackendKind::ALL.len() * StartKind::ALL.len();
     // Once for each width.
-    assert_eq!(html.matches("<g data-of=").count(), 20);
-    assert_eq!(html.matches("class=\"bar\"").count(), 10);
+    assert_eq!(html.matches("<g data-of=").count(), 2 * cases);
+    assert_eq!(html.matches("class=\"bar\"").count(), cases);
     assert_eq!(html.matches("<tbody>").count(), 2);
     for part in
         ["docker · recreated", "not measured: no engine for echo", "1 not counted", "0.1.0 (debug build)"]

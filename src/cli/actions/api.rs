@@ -3,11 +3,12 @@
 use super::args::Target;
 use crate::cli::client::Client;
 use crate::cli::state::{self, Place};
-use crate::cli::{host, identity};
+use crate::cli::{host, identity, runtimes};
 use crate::error::{Error, ErrorKind};
 use crate::host::Host;
 use crate::manifest::{HostSettings, Manifest};
 use crate::openwhisk::{Namespace, OpenWhisk};
+use crate::runtime::Runtime;
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -103,14 +104,17 @@ async fn local(target: &Target) -> anyhow::Result<Api> {
         None => Manifest::parse("kiln.toml", "")?,
     };
     let place = Place::given(target.state.as_deref(), manifest.host.state.as_deref());
-    let store = place.unwrap_or_else(Place::usual).open()?;
+    let store = place.unwrap_or_else(Place::usual).open(&manifest.store)?;
     let settings = HostSettings { kept_networks: Some(0), ..manifest.host.clone() };
-    let host = host::build(&settings, &manifest.runtimes, identity::of_one_life())?;
+    let mut runtimes = runtimes::offered(&manifest.runtimes, None);
+    // Nothing is worth being kept ready for one command.
+    runtimes.iter_mut().for_each(Runtime::keep_none);
+    let host = host::build(&settings, &runtimes, identity::of_one_life())?;
     // Whoever can read the folder has all of it: the key is for this command alone.
     let name = manifest.namespaces.first().map_or("guest", |namespace| namespace.name.as_str());
     let namespace = Namespace::generate(name)?;
     let key = namespace.key.clone();
-    let config = state::config(vec![namespace], &manifest.openwhisk)?;
+    let config = state::config(vec![namespace], &manifest)?;
     let api = OpenWhisk::open(host.clone(), store, config).await?;
     for error in api.start().await {
         tracing::warn!("{error}");

@@ -108,6 +108,23 @@ impl Bed {
         found.ok_or_else(|| Error::internal("a function that was deployed is not"))
     }
 
+    /// Waits until the source function in a namespace is served from its snapshot; if it can't be, why.
+    pub(super) async fn snapshotted(&self, namespace: &str) -> Result<()> {
+        let until = Instant::now() + RESTLESS;
+        while !self.deployed(namespace)?.snapshot {
+            if let Some(why) = self.watch.no_snapshot() {
+                return Err(why);
+            }
+            if Instant::now() > until {
+                let seconds = RESTLESS.as_secs();
+                let why = format!("its snapshot isn't there after {seconds} s");
+                return Err(Error::new(crate::ErrorKind::TimedOut, why));
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// Waits until nothing starts, runs or ends, and `ahead` sandboxes are ready ahead.
     pub(super) async fn rest(&self, ahead: usize, containers: bool) -> Result<()> {
         let until = Instant::now() + RESTLESS;

@@ -43,6 +43,7 @@ pub(super) async fn measure(
     let (target, body, declared) = match &args.url {
         Some(url) => {
             let body = select::body(&args.declared.data, std::slice::from_ref(&name), &name)?;
+            let body = body.unwrap_or(Bytes::from_static(select::BODY));
             (Target::server(url, &name).await?, body, None)
         }
         None => {

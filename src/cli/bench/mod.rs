@@ -19,6 +19,7 @@ mod containers;
 mod density;
 mod finish;
 mod load;
+mod place;
 mod process;
 mod progress;
 mod select;

@@ -1,9 +1,10 @@
-//! A backend that says what it is doing: how many starts are under way, how many are done, and that can hold them back.
+//! A backend that says what it is doing: how many starts are under way, how many are done, why no
+//! snapshot is taken, and that can hold starts back.
 //!
 //! The pool's figures count a sandbox that is started ahead from the moment when its start begins, and a bench has to
 //! know when it is ready. Only starts are looked at: a call goes to the sandbox itself, as without this.
 
-use crate::backend::{Backend, Program, StartSpec, Started};
+use crate::backend::{Backend, Program, SnapshotSpec, StartSpec, Started};
 use crate::error::{Error, Result};
 use crate::function::{BackendKind, Function};
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ pub(super) struct Watch {
     started: AtomicUsize,
     failed: AtomicUsize,
     failure: Mutex<Option<Error>>,
+    /// Why the last snapshot couldn't be taken that was asked for.
+    no_snapshot: Mutex<Option<Error>>,
     /// Starts that may begin; `None`: all.
     gate: Option<Semaphore>,
     /// The backends whose one-shot sandboxes can't be started ahead.
@@ -56,6 +59,11 @@ impl Watch {
     /// Why the last start failed that did.
     pub(super) fn failure(&self) -> Option<Error> {
         self.failure.lock().clone()
+    }
+
+    /// Why no snapshot is taken of a source function, as far as that is known.
+    pub(super) fn no_snapshot(&self) -> Option<Error> {
+        self.no_snapshot.lock().clone()
     }
 
     /// Whether a backend starts one-shot functions' sandboxes ahead, as far as one was deployed.
@@ -154,5 +162,16 @@ impl Program for WatchedProgram {
             }
         }
         started
+    }
+
+    /// What it gives is a program of the function's own, of which every start counts as well.
+    async fn snapshot(&self, spec: SnapshotSpec) -> Result<Arc<dyn Program>> {
+        match self.program.snapshot(spec).await {
+            Ok(program) => Ok(Arc::new(Self { program, watch: self.watch.clone() })),
+            Err(error) => {
+                *self.watch.no_snapshot.lock() = Some(error.clone());
+                Err(error)
+            }
+        }
     }
 }

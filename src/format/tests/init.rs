@@ -14,6 +14,7 @@ fn hello() -> Init {
         main: "main".into(),
         file: "hello.js".into(),
         code: "function main() {}".into(),
+        binary: false,
         env: [("A".to_owned(), "1".to_owned())].into(),
     }
 }
@@ -21,7 +22,7 @@ fn hello() -> Init {
 /// A session that has written its init.
 fn begun() -> Session {
     let mut session = Session::new(Format::Frame);
-    session.initialise(&hello()).unwrap();
+    session.initialise(&hello(), None).unwrap();
     session
 }
 
@@ -39,9 +40,16 @@ fn loaded() -> Vec<u8> {
 }
 
 #[test]
+fn an_archive_is_refused_by_a_format_of_sources() {
+    let archive = Init { binary: true, ..hello() };
+    let error = Session::new(Format::Frame).initialise(&archive, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[test]
 fn it_is_written_as_the_format_gives_it() {
     let init = hello();
-    let written = Session::new(Format::Frame).initialise(&init).unwrap();
+    let written = Session::new(Format::Frame).initialise(&init, None).unwrap();
     let meta = r#"{"env":{"A":"1"},"file":"hello.js","main":"main","name":"hello","namespace":"_"}"#;
     assert_eq!(wire(&written), framed(5, ID, meta, b"function main() {}"));
     assert_eq!(written.body.as_ptr(), init.code.as_ptr(), "the source isn't copied");
@@ -73,7 +81,7 @@ fn any_other_answer_is_a_breach() {
         assert_broken(&read(answer), what);
     }
     let mut early = Session::new(Format::Frame);
-    early.initialise(&hello()).unwrap();
+    early.initialise(&hello(), None).unwrap();
     assert!(early.idle(loaded().into()).is_err(), "what lay there before can't be its answer");
 }
 
@@ -105,7 +113,7 @@ fn a_runtime_that_was_loaded_before_it_started_is_told_ids_too() {
 fn nothing_is_asked_before_it_is_answered() {
     let mut session = begun();
     assert_eq!(session.encode(&call()).unwrap_err().kind(), ErrorKind::Internal);
-    assert_eq!(session.initialise(&hello()).unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(session.initialise(&hello(), None).unwrap_err().kind(), ErrorKind::Internal);
     assert_eq!(feed(&mut session, [loaded().into()]), answered(200, &[], ""));
     session.encode(&call()).unwrap();
 }
@@ -115,12 +123,12 @@ fn what_can_not_be_carried_is_refused_and_changes_nothing() {
     let mut session = Session::new(Format::Frame);
     let mut large = hello();
     large.env.insert("BIG".into(), "x".repeat(70_000));
-    let error = session.initialise(&large).unwrap_err();
+    let error = session.initialise(&large, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.message().contains("at most 65535"), "{error}");
-    session.initialise(&hello()).unwrap();
+    session.initialise(&hello(), None).unwrap();
     for format in Format::ALL.into_iter().filter(|format| !format.carries_source()) {
-        assert_eq!(Session::new(format).initialise(&hello()).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(Session::new(format).initialise(&hello(), None).unwrap_err().kind(), ErrorKind::Internal);
     }
 }
 
@@ -195,7 +203,7 @@ proptest! {
         code in prop::collection::vec(any::<u8>(), 0..50),
     ) {
         let init = Init { name: name.clone(), file, env: [(key.clone(), value.clone())].into(), code: code.clone().into(), ..hello() };
-        let written = wire(&Session::new(Format::Frame).initialise(&init).unwrap());
+        let written = wire(&Session::new(Format::Frame).initialise(&init, None).unwrap());
         let meta_len = usize::from(u16::from_le_bytes([written[6], written[7]]));
         let meta: serde_json::Value = serde_json::from_slice(&written[16..16 + meta_len]).unwrap();
         prop_assert_eq!(meta["name"].as_str(), Some(name.as_str()));

@@ -15,16 +15,19 @@ use super::{Broken, Call, Encoded, Progress, Rest, Session};
 use crate::function::{Format, MIB};
 use crate::invocation::{Headers, InvocationId, Reply};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The request of `SEEDS.md`, "The formats on the wire", without headers.
 pub(super) fn call() -> Call<'static> {
     static ID: OnceLock<InvocationId> = OnceLock::new();
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
     static BODY: Bytes = Bytes::from_static(b"world");
     Call {
         id: *ID.get_or_init(InvocationId::new),
         namespace: "default",
+        env: &NONE,
         function: "echo",
         memory: 128 * MIB,
         max_reply: 16 * MIB,
@@ -33,9 +36,10 @@ pub(super) fn call() -> Call<'static> {
         path: "/?x=1",
         url: "http://localhost/r/echo?x=1".into(),
         headers: Headers::default(),
-        caller: None,
+        peer: None,
         body: &BODY,
         rest: Rest::Nothing,
+        caller: None,
         parts_above: usize::MAX,
     }
 }

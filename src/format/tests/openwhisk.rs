@@ -2,9 +2,9 @@
 
 use super::call;
 use crate::error::{Error, ErrorKind};
-use crate::format::{Call, Encoded, Init, Progress, Session};
+use crate::format::{Call, Encoded, First, Init, Progress, Session};
 use crate::function::Format;
-use crate::invocation::Reply;
+use crate::invocation::{Caller, Reply};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ fn init() -> Init {
         main: "main".into(),
         file: "hello.js".into(),
         code: Bytes::from_static(b"function main() {}"),
+        binary: false,
         env: [("LEVEL".to_owned(), "info".to_owned())].into(),
     }
 }
@@ -40,7 +41,7 @@ fn done(session: &mut Session, answer: Bytes) -> (Result<Reply, Error>, bool) {
 
 fn ready() -> Session {
     let mut session = Session::new(Format::Openwhisk);
-    session.initialise(&init()).unwrap();
+    session.initialise(&init(), None).unwrap();
     assert!(matches!(done(&mut session, http(200, r#"{"ok":true}"#)), (Ok(_), false)));
     session
 }
@@ -55,7 +56,7 @@ fn asked(body: &'static str) -> Session {
 #[test]
 fn an_init_and_a_run_are_written_as_the_contract_has_them() {
     let mut session = Session::new(Format::Openwhisk);
-    let (line, body) = sent(&session.initialise(&init()).unwrap());
+    let (line, body) = sent(&session.initialise(&init(), None).unwrap());
     assert_eq!(line, "POST /init HTTP/1.1");
     let expected = json!({"value": {
         "name": "hello", "main": "main", "code": "function main() {}", "binary": false,
@@ -83,9 +84,50 @@ fn an_init_and_a_run_are_written_as_the_contract_has_them() {
 }
 
 #[test]
+fn an_actions_own_name_version_and_first_request_are_told() {
+    let mut action = init();
+    action.env.extend(
+        [
+            ("__OW_ACTION_NAME", "/guest/tools/hello"),
+            ("__OW_ACTION_VERSION", "0.0.7"),
+            ("__OW_NAMESPACE", "guest"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    action.binary = true;
+    let caller = Caller { namespace: "other", transaction: "tid", key: Some("u:k") };
+    let first = First { id: call().id, deadline: call().deadline, caller: Some(caller) };
+    let mut session = Session::new(Format::Openwhisk);
+    let (_, told) = sent(&session.initialise(&action, Some(first)).unwrap());
+    let (value, id) = (&told["value"], call().id.to_string());
+    assert_eq!((&value["name"], &value["binary"]), (&json!("hello"), &json!(true)));
+    assert_eq!(value["code"], "ZnVuY3Rpb24gbWFpbigpIHt9", "in base64");
+    let expected = json!({
+        "LEVEL": "info", "__OW_NAMESPACE": "other", "__OW_ACTION_NAME": "/guest/tools/hello",
+        "__OW_ACTION_VERSION": "0.0.7", "__OW_ACTIVATION_ID": id, "__OW_TRANSACTION_ID": "tid",
+        "__OW_DEADLINE": "1769791959786", "__OW_API_KEY": "u:k",
+    });
+    assert_eq!(value["env"], expected);
+    assert!(done(&mut session, http(200, "{}")).0.is_ok());
+    let (_, run) = sent(
+        &session.encode(&Call { caller: Some(caller), env: &action.env, ..call_of(&Bytes::new()) }).unwrap(),
+    );
+    assert_eq!(
+        run,
+        json!({
+            "value": {}, "namespace": "other", "action_name": "/guest/tools/hello", "action_version": "0.0.7",
+            "activation_id": id, "transaction_id": "tid", "deadline": "1769791959786", "api_key": "u:k",
+        })
+    );
+    action.code = Bytes::new();
+    let (_, told) = sent(&Session::new(Format::Openwhisk).initialise(&action, None).unwrap());
+    assert_eq!(told["value"].get("code"), None, "an image that has its code is told none");
+}
+
+#[test]
 fn arguments_that_are_no_object_are_the_callers_fault() {
     let mut session = ready();
-    for body in ["[1]", "nonsense", "1", r#"{"a":"#] {
+    for body in ["\"x\"", "nonsense", "1", r#"{"a":"#] {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let error = session.encode(&Call { body: &body, ..call() }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
@@ -141,12 +183,12 @@ fn each_outcome_of_an_init_is_told_in_the_contracts_words() {
         (http(500, ""), "The action failed during initialization."),
     ] {
         let mut session = Session::new(Format::Openwhisk);
-        session.initialise(&init()).unwrap();
+        session.initialise(&init(), None).unwrap();
         let (answer, stray) = done(&mut session, answer);
         assert_eq!((answer.unwrap_err().message(), stray), (message, true));
     }
     let mut session = Session::new(Format::Openwhisk);
-    session.initialise(&init()).unwrap();
+    session.initialise(&init(), None).unwrap();
     assert_eq!(
         session.end().unwrap_err().to_string(),
         "The action did not initialize and exited unexpectedly."

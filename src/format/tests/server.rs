@@ -33,7 +33,7 @@ fn a_request_is_written_as_a_proxy_writes_it() {
     ]);
     let request = Call {
         headers: (&headers).into(),
-        caller: Some("::ffff:127.0.0.1".parse().unwrap()),
+        peer: Some("::ffff:127.0.0.1".parse().unwrap()),
         url: Address::Parts { authority: "app.example:81", path: "/r/echo/a?b=c" },
         path: "/a?b=c",
         ..call()

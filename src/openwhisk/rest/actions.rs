@@ -9,6 +9,7 @@ use crate::openwhisk::name::{ActionName, OWN};
 use crate::openwhisk::refusal::{Refusal, Result};
 use crate::openwhisk::route::Collection;
 use crate::openwhisk::run::now;
+use crate::openwhisk::sequence::MOST;
 use crate::openwhisk::words;
 use bytes::Bytes;
 
@@ -19,7 +20,7 @@ impl Asking<'_> {
         let name = self.to_change(name)?;
         let overwrite = self.query.flag("overwrite", false)?;
         let shared = self.shared;
-        let put = Put::read(&self.json()?, &shared.kinds, &shared.ranges)?;
+        let put = Put::read(&self.json()?, self.own, &shared.kinds, &shared.ranges)?;
         let _one = shared.declaring.lock().await;
         let old = shared.catalog.action(&name);
         let ((action, given), old) = match old {
@@ -34,12 +35,23 @@ impl Asking<'_> {
             (None, Some(old)) => shared.catalog.code(old).await.map_err(Refusal::internal)?,
             (None, None) => None,
         };
-        let function = deploy::function(&action, code.clone(), &shared.ranges)?;
-        shared.host.deploy(function).await.map_err(|error| deploy::refused(&error))?;
+        match action.exec.is_sequence() {
+            true => self.check_components(&action)?,
+            false => {
+                let function = deploy::function(&action, code.clone(), shared.setting())?;
+                shared.host.deploy(function).await.map_err(|error| deploy::refused(&error))?;
+            }
+        }
         let digest = kept_code.and_then(|old| old.code);
         let function = action.name.function();
         match shared.catalog.put_action(action, given, digest).await {
-            Ok(kept) => Ok(whole(&kept.action, code)),
+            Ok(kept) => {
+                if kept.action.exec.is_sequence() {
+                    // It may have been an action.
+                    shared.host.undeploy(self.own, &function);
+                }
+                Ok(whole(&kept.action, code))
+            }
             Err(refusal) => {
                 // What runs is what is kept.
                 match old {
@@ -49,6 +61,38 @@ impl Asking<'_> {
                 Err(refusal)
             }
         }
+    }
+
+    /// The actions of a sequence must be there for its author to call, not too many, and never the sequence itself.
+    fn check_components(&self, sequence: &Action) -> Result<()> {
+        if sequence.exec.components.is_empty() {
+            return Err(Refusal::bad(words::NO_COMPONENTS));
+        }
+        let mut count = 0;
+        let mut left: Vec<_> = sequence.exec.components.iter().rev().cloned().collect();
+        while let Some(name) = left.pop() {
+            count += 1;
+            if count > MOST {
+                return Err(Refusal::bad(words::TOO_MANY_COMPONENTS));
+            }
+            if name == sequence.name {
+                return Err(Refusal::bad(words::CYCLE));
+            }
+            let found =
+                self.shared.catalog.resolve(self.own, &name).map_err(|refusal| match refusal.status {
+                    404 => Refusal::bad(words::COMPONENT_MISSING),
+                    _ => refusal,
+                })?;
+            let action = &found.kept.action;
+            if action.name == sequence.name {
+                return Err(Refusal::bad(words::CYCLE));
+            }
+            if action.exec.is_sequence() {
+                count = count.saturating_sub(1);
+                left.extend(action.exec.components.iter().cloned());
+            }
+        }
+        Ok(())
     }
 
     /// Shows an action, with the parameters that it is called with; and its code, unless that isn't wanted.

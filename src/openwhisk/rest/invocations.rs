@@ -25,9 +25,11 @@ impl Asking<'_> {
         if given.keys().any(|key| resolved.is_immutable(key)) {
             return Err(Refusal::bad(words::RESERVED));
         }
-        let arguments = resolved.parameters.arguments(given);
+        let action = &resolved.kept.action;
+        // A sequence's own parameters are its actions, and theirs are merged as each is run.
+        let arguments = if action.exec.is_sequence() { given } else { resolved.parameters.arguments(given) };
         let id = InvocationId::new();
-        let run = Run::new(id, About::new(self.own, &resolved.kept.action, resolved.binding), arguments);
+        let run = Run::new(id, About::new(self.own, action, resolved.binding, self.transaction), arguments);
         if !blocking {
             self.shared.accept(run).await?;
             return Ok(accepted(id));

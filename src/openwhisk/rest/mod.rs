@@ -5,6 +5,8 @@ mod activations;
 mod invocations;
 mod namespaces;
 mod packages;
+mod rules;
+mod triggers;
 
 use super::answer::{self, Answer};
 use super::name::OWN;
@@ -90,6 +92,8 @@ impl OpenWhisk {
             own: own.as_deref().unwrap_or_default(),
             method: &head.method,
             query: Query::read(head.uri.query().unwrap_or_default()),
+            headers: &head.headers,
+            transaction: &transaction,
             body: &body,
         };
         let answered = request.answer(route).await;
@@ -134,6 +138,9 @@ struct Asking<'a> {
     own: &'a str,
     method: &'a Method,
     query: Query,
+    headers: &'a HeaderMap,
+    /// What the log calls the request.
+    transaction: &'a str,
     body: &'a Bytes,
 }
 
@@ -163,11 +170,24 @@ impl Asking<'_> {
                 Method::DELETE => self.delete_package(&ns, &name).await,
                 _ => Ok(not_allowed("PUT, GET, DELETE")),
             },
-            Route::Unoffered(ns) => {
-                self.mine(&ns)?;
+            Route::Trigger(ns, name) => {
+                let ns = self.mine(&ns)?;
                 match *method {
-                    Method::GET | Method::DELETE => Err(Refusal::missing()),
-                    _ => Err(Refusal::new(501, words::NO_TRIGGERS)),
+                    Method::GET => self.trigger(ns, &name),
+                    Method::PUT => self.put_trigger(ns, &name).await,
+                    Method::DELETE => self.delete_trigger(ns, &name).await,
+                    Method::POST => self.fire(ns, &name).await,
+                    _ => Ok(not_allowed("PUT, GET, DELETE, POST")),
+                }
+            }
+            Route::Rule(ns, name) => {
+                let ns = self.mine(&ns)?;
+                match *method {
+                    Method::GET => self.rule(ns, &name),
+                    Method::PUT => self.put_rule(ns, &name).await,
+                    Method::DELETE => self.delete_rule(ns, &name).await,
+                    Method::POST => self.switch_rule(ns, &name).await,
+                    _ => Ok(not_allowed("PUT, GET, DELETE, POST")),
                 }
             }
             _ if !gets => Ok(not_allowed("GET")),
@@ -182,7 +202,8 @@ impl Asking<'_> {
             Route::List(ns, Collection::Actions) => self.actions(&ns),
             Route::List(ns, Collection::Packages) => self.packages(&ns),
             Route::List(ns, Collection::Activations) => self.activations(&ns).await,
-            Route::List(ns, other) => self.none(&ns, other),
+            Route::List(ns, Collection::Triggers) => self.triggers(&ns),
+            Route::List(ns, Collection::Rules) => self.rules(&ns),
             Route::PackageActions(ns, package) => self.package_actions(&ns, &package),
             Route::Activation(ns, id, part) => self.activation(&ns, &id, part).await,
         }

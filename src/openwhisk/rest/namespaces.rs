@@ -3,8 +3,7 @@
 use super::Asking;
 use crate::openwhisk::answer::{self, Answer};
 use crate::openwhisk::refusal::Result;
-use crate::openwhisk::route::Collection;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 impl Asking<'_> {
     /// What OpenWhisk's controller says at `/`: `wsk property get` shows some of it.
@@ -55,18 +54,14 @@ impl Asking<'_> {
         let actions = catalog.actions(namespace, None);
         let actions: Vec<_> = actions.iter().map(|kept| kept.action.summary()).collect();
         let packages: Vec<_> = catalog.packages(namespace).iter().map(|package| package.summary()).collect();
-        let said = json!({"actions": actions, "packages": packages, "triggers": [], "rules": []});
+        let triggers: Vec<_> = catalog.triggers.of(namespace).iter().map(|one| catalog.shown(one)).collect();
+        let rules: Vec<_> = catalog.rules.of(namespace).iter().map(|rule| rule.as_json()).collect();
+        let said = json!({"actions": actions, "packages": packages, "triggers": triggers, "rules": rules});
         Ok(answer::json(200, &said))
     }
 
     pub(super) fn limits(&self, namespace: &str) -> Result<Answer> {
         self.mine(namespace)?;
         Ok(answer::json(200, &self.shared.ranges.as_json()))
-    }
-
-    /// A list of what isn't offered: there is none of it.
-    pub(super) fn none(&self, namespace: &str, collection: Collection) -> Result<Answer> {
-        self.mine(namespace)?;
-        self.list(collection, std::iter::empty::<Value>())
     }
 }

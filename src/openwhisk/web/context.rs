@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value, json};
 
 /// The parameters that say what the request was.
@@ -90,6 +90,15 @@ impl<'a> Context<'a> {
         }
         arguments
     }
+}
+
+/// A request's headers but its key, for whoever isn't asked by a web action's caller.
+pub(in crate::openwhisk) fn told_headers(all: &HeaderMap) -> Value {
+    let mut told = headers(all);
+    if let Some(fields) = told.as_object_mut() {
+        fields.remove(AUTHORIZATION.as_str());
+    }
+    told
 }
 
 fn headers(headers: &HeaderMap) -> Value {

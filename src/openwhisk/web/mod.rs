@@ -20,6 +20,7 @@ use crate::openwhisk::activation::About;
 use bytes::Bytes;
 use context::Context;
 pub(crate) use context::Head;
+pub(super) use context::told_headers;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use media::Media;
@@ -85,12 +86,14 @@ async fn answered(
     if !raw && context.parameters().any(|name| context::is_reserved(name) || resolved.is_immutable(name)) {
         return Err(Refusal::bad(words::RESERVED));
     }
-    let arguments = resolved.parameters.arguments(context.arguments(call.own));
     // It runs for whoever owns it.
     let action = &resolved.kept.action;
+    let arguments = context.arguments(call.own);
+    let arguments =
+        if action.exec.is_sequence() { arguments } else { resolved.parameters.arguments(arguments) };
     let owner = action.name.namespace.clone();
     let id = InvocationId::new();
-    let run = Run::new(id, About::new(&owner, action, resolved.binding), arguments);
+    let run = Run::new(id, About::new(&owner, action, resolved.binding, call.transaction), arguments);
     let waited = shared.blocking(run, shared.ranges.max_wait).await?;
     *activation = Some(id.to_string());
     let Waited::Ended(ended) = waited else { return Err(Refusal::new(202, words::NOT_READY)) };

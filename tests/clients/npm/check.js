@@ -83,10 +83,10 @@ async function action ({ label, kind, file, action, exec, annotations, logs }) {
 
 async function errors () {
   await refused(400, 'is not supported by this platform', ow.actions.create({ name: 'x', kind: 'cobol:1', action: 'x' }))
-  await refused(400, 'Sequences are not offered', ow.actions.create({ name: 'x', sequence: ['/_/a'] }))
+  await refused(400, 'Sequence component does not exist', ow.actions.create({ name: 'x', sequence: ['/_/a'] }))
   await refused(400, 'Activation id length', ow.activations.get('abc'))
   await refused(404, 'does not exist', ow.activations.get('0'.repeat(32)))
-  await refused(501, 'not offered', ow.triggers.create({ name: 'x' }))
+  await refused(404, 'does not exist', ow.triggers.get({ name: 'x' }))
   const stranger = openwhisk({ api_key: 'some:body-elses-key' })
   await refused(401, 'authentication is invalid', stranger.actions.list())
   await refused(403, 'not authorized', ow.actions.get({ name: '/other/x' }))
@@ -128,6 +128,30 @@ async function packages () {
   await refused(404, 'does not exist', ow.packages.get('tools'))
 }
 
+async function sequences () {
+  const { kind, file } = actions[0]
+  const last = { key: 'own', value: 'last' }
+  await ow.actions.create({ name: 'first', action: fs.readFileSync(file), kind })
+  await ow.actions.create({ name: 'last', action: { exec: { kind, code: fs.readFileSync(file).toString('base64') }, parameters: [last] } })
+  await ow.actions.create({ name: 'both', sequence: ['/_/first', '/_/last'] })
+  const called = await ow.actions.invoke({ name: 'both', blocking: true, params: { a: 1 } })
+  assert.deepStrictEqual(called.response.result, { a: 1, own: 'last' })
+  assert.strictEqual((await ow.activations.logs(called.activationId)).logs.length, 2)
+
+  await ow.triggers.create({ name: 'tick' })
+  const rule = await ow.rules.create({ name: 'tie', trigger: 'tick', action: 'both' })
+  assert.deepStrictEqual([rule.status, rule.action], ['active', { path: 'guest', name: 'both' }])
+  const fired = await ow.triggers.invoke({ name: 'tick', params: { b: 2 } })
+  const { logs } = await ow.activations.logs(fired.activationId)
+  const ran = await recorded(JSON.parse(logs[0]).activationId)
+  assert.strictEqual(ran.response.result.b, 2)
+  await ow.rules.disable({ name: 'tie' })
+  assert.strictEqual((await ow.rules.get({ name: 'tie' })).status, 'inactive')
+  await ow.rules.delete({ name: 'tie' })
+  await ow.triggers.delete({ name: 'tick' })
+  for (const name of ['both', 'first', 'last']) await ow.actions.delete(name)
+}
+
 async function main () {
   assert.deepStrictEqual(await ow.namespaces.list(), ['guest'])
   const all = await ow.namespaces.get('guest')
@@ -135,6 +159,7 @@ async function main () {
   for (const one of actions) await action(one)
   if (actions.some(({ label }) => label === 'js')) await js()
   await packages()
+  await sequences()
   await errors()
   console.log('all of it works')
 }

@@ -1,7 +1,7 @@
 //! What a function is told beside the body, and what reaches its caller beside the reply's.
 
-use crate::bench::{Bench, reply};
-use kiln::{Format, Invocation};
+use crate::bench::{Bench, ask, reply, request};
+use kiln::Format;
 use serde_json::Value;
 
 /// SEEDS.md E11.
@@ -17,9 +17,8 @@ pub async fn e11_status_and_headers_reach_the_caller(bench: &mut Bench) {
 
 pub async fn the_function_is_told_of_the_request(bench: &mut Bench) {
     bench.deploy(bench.echo("echo")).await;
-    let mut invocation = Invocation::new("body");
+    let mut invocation = request(bench.format, "/meta?one=1&two=2", "body");
     invocation.method = "PUT".into();
-    invocation.path = "/meta?one=1&two=2".into();
     invocation.headers =
         vec![("X-Kiln-Test".into(), "seven, eight".into()), ("Content-Type".into(), "text/plain".into())];
     let id = invocation.id;
@@ -59,10 +58,9 @@ pub async fn e3_no_caller_is_in_anothers_environment(bench: &mut Bench) {
     bench.deploy(bench.echo("echo")).await;
     let mut seen = Vec::new();
     for secret in ["secret-one", "secret-two"] {
-        let mut invocation = Invocation::new("");
-        invocation.path = "/env".into();
+        let mut invocation = request(bench.format, "/env", "");
         invocation.headers = vec![("Authorization".into(), secret.into())];
-        let env = reply(bench.host.invoke("echo", invocation).await).body;
+        let env = reply(ask(&bench.host, bench.format, "echo", invocation).await).body;
         seen.push(String::from_utf8(env.into()).unwrap());
     }
     assert!(!seen[1].contains("secret-one"), "{}", seen[1]);

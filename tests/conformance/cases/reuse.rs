@@ -1,8 +1,8 @@
 //! One sandbox, many requests: state is kept where it should be, replies are never mixed up, and who goes away
 //! leaves nothing running.
 
-use crate::bench::Bench;
-use kiln::{Invocation, Start};
+use crate::bench::{Bench, ask, reply, request};
+use kiln::Start;
 use std::time::Duration;
 
 /// SEEDS.md I1: a streaming function's process serves them all, a one-shot function's one each.
@@ -13,7 +13,7 @@ pub async fn i1_two_hundred_in_a_row(bench: &mut Bench) {
     for call in 1..=calls {
         let outcome = bench.invoke("echo", "/count", "").await;
         let start = outcome.start;
-        let count = crate::bench::reply(outcome).body;
+        let count = reply(outcome).body;
         assert_eq!(&count[..], if streaming { call.to_string() } else { "1".into() }.as_bytes());
         assert_eq!(start == Some(Start::Warm), streaming && call > 1, "call {call} was started {start:?}");
     }
@@ -45,9 +45,7 @@ pub async fn e10_hanging_up_frees_the_sandbox(bench: &mut Bench) {
     function.limits.max_sandboxes = 1;
     bench.deploy(function).await;
     for path in ["/silence", "/loop"] {
-        let host = bench.host.clone();
-        let mut invocation = Invocation::new("");
-        invocation.path = path.into();
+        let (host, invocation) = (bench.host.clone(), request(bench.format, path, ""));
         let call = tokio::spawn(async move { host.invoke("faulty", invocation).await });
         bench.until("it runs", |figures| figures.active == 1).await;
         // One that was granted, but whose request was not sent yet, may be kept.
@@ -64,6 +62,32 @@ pub async fn e10_hanging_up_frees_the_sandbox(bench: &mut Bench) {
     }
 }
 
+/// SEEDS.md W2: one sandbox serves them all, several at a time, and every reply is its own caller's.
+pub async fn w2_several_at_once_in_one_sandbox(bench: &mut Bench) {
+    let mut function = bench.echo("echo");
+    (function.limits.concurrency, function.limits.max_sandboxes) = (4, 1);
+    bench.deploy(function).await;
+    let all: Vec<_> = (0..8)
+        .map(|caller| {
+            let (host, format) = (bench.host.clone(), bench.format);
+            tokio::spawn(async move {
+                for round in 0..5 {
+                    let body = format!("{caller}-{round}");
+                    // Long enough for others to come in between.
+                    let asked = ask(&host, format, "echo", request(format, "/sleep/30", body.clone())).await;
+                    assert_eq!(String::from_utf8_lossy(&reply(asked).body), body);
+                }
+            })
+        })
+        .collect();
+    bench.until("it is full", |figures| figures.waiting > 0 && figures.active == 1).await;
+    for one in all {
+        one.await.unwrap();
+    }
+    assert_eq!(bench.text("echo", "/count", "").await, "41", "one process has served them all");
+    assert_eq!(bench.subject.living().await, 1);
+}
+
 /// Thirty-two callers, twenty requests each: every reply is its own caller's.
 pub async fn every_caller_gets_its_own_reply(bench: &mut Bench) {
     let mut function = bench.echo("echo");
@@ -73,13 +97,13 @@ pub async fn every_caller_gets_its_own_reply(bench: &mut Bench) {
     let (callers, requests) = if dear { (4, 3) } else { (32, 20) };
     let all: Vec<_> = (0..callers)
         .map(|caller| {
-            let host = bench.host.clone();
+            let (host, format) = (bench.host.clone(), bench.format);
             tokio::spawn(async move {
-                for request in 0..requests {
+                for round in 0..requests {
                     // Of different lengths, so that a mixed-up stream would be out of step, too.
-                    let body = format!("{caller}-{request}-").repeat(1 + (caller * 7 + request * 13) % 50);
-                    let reply = crate::bench::reply(host.invoke("echo", Invocation::new(body.clone())).await);
-                    assert_eq!(String::from_utf8_lossy(&reply.body), body);
+                    let body = format!("{caller}-{round}-").repeat(1 + (caller * 7 + round * 13) % 50);
+                    let asked = ask(&host, format, "echo", request(format, "/", body.clone())).await;
+                    assert_eq!(String::from_utf8_lossy(&reply(asked).body), body);
                 }
             })
         })

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 /// The runtime on a host that keeps so many stem cells ready; `None` where the subject has none.
 async fn with_stem_cells(bench: &mut Bench, count: u32) -> Option<()> {
-    let Some(runtime) = bench.subject.runtime() else {
-        eprintln!("skipped: this backend has no runtime yet");
-        return None;
+    let runtime = match bench.subject.runtime().await {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            bench.skip(&why);
+            return None;
+        }
     };
     let kind = bench.kind();
+    bench.language.clone_from(&runtime.name);
     bench.rebuild(|host| host.runtime(runtime.prewarm(kind, None, count))).await;
     are_ready(bench, count).await;
     Some(())
@@ -23,9 +27,8 @@ async fn are_ready(bench: &Bench, count: u32) {
 }
 
 fn source(bench: &Bench, name: &str, program: Program) -> Function {
-    let name_of = bench.subject.runtime().unwrap().name;
-    let mut function =
-        Function::source(name, name_of, bench.subject.source(program)).timeout(crate::bench::HANG);
+    let code = bench.subject.source(program);
+    let mut function = Function::source(name, &bench.language, code).timeout(crate::bench::HANG);
     function.code.source.as_mut().unwrap().file = "fn.src".into();
     function
 }

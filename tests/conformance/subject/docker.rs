@@ -1,12 +1,12 @@
 //! Containers over a Docker engine, which is asked itself what is left. Their stdio goes over pipes, and nothing else will do.
 
-use super::{Open, Subject};
+use super::{Open, Program, Subject, js};
 use crate::docker_engine::{Engine, docker_or_skip};
 use async_trait::async_trait;
-use kiln::Function;
 use kiln::backend::Backend;
 use kiln::backend::docker::{Docker, DockerConfig, Transport};
-use kiln::function::PullPolicy;
+use kiln::function::{MIB, PullPolicy};
+use kiln::{Function, Runtime};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +68,24 @@ impl Subject for DockerSubject {
             image.pull = PullPolicy::Never;
         }
         function
+    }
+
+    async fn runtime(&self) -> Result<Runtime, String> {
+        let image = "kiln-runtime-js:1";
+        if let Err(why) = self.engine.client.inspect_image(image).await {
+            let why = format!("the engine has no image {image} ({why}); run scripts/test-runtimes");
+            assert!(std::env::var("KILN_REQUIRE_RUNTIMES").as_deref() != Ok("1"), "{why}");
+            return Err(why);
+        }
+        let mut runtime = Runtime::new("js").memory(64 * MIB).image(image);
+        if let Some(image) = &mut runtime.image {
+            image.pull = PullPolicy::Never;
+        }
+        Ok(runtime)
+    }
+
+    fn source(&self, program: Program) -> &'static str {
+        js::source(program)
     }
 
     async fn living(&self) -> usize {

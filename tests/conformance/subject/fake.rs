@@ -34,9 +34,9 @@ impl Subject for FakeSubject {
         }
     }
 
-    fn runtime(&self) -> Option<Runtime> {
+    async fn runtime(&self) -> Result<Runtime, String> {
         let runtime = Runtime::new("lines").memory(32 * MIB);
-        Some(match self.kind {
+        Ok(match self.kind {
             BackendKind::Wasm => runtime.wasm(Module::Bytes("runtime".into())),
             BackendKind::Docker => runtime.image("runtime"),
         })

@@ -7,6 +7,10 @@ pub mod docker_attach;
 mod fake;
 pub mod fake_docker;
 pub mod fake_wasm;
+#[cfg(any(feature = "wasm", feature = "docker"))]
+mod js;
+#[cfg(feature = "http-components")]
+pub mod wasi_http;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 #[cfg(feature = "wasm")]
@@ -42,15 +46,11 @@ pub trait Subject: Send + Sync {
     /// A function that runs one of the guests, `echo` or `faulty`.
     fn function(&self, name: &str, guest: &str) -> Function;
 
-    /// A runtime, where the backend has one.
-    fn runtime(&self) -> Option<Runtime> {
-        None
-    }
+    /// A runtime; if there is none, why.
+    async fn runtime(&self) -> Result<Runtime, String>;
 
     /// A function's source in that runtime's language.
-    fn source(&self, program: Program) -> &'static str {
-        panic!("{program:?} is for no runtime")
-    }
+    fn source(&self, program: Program) -> &'static str;
 
     /// Sandboxes that live now.
     async fn living(&self) -> usize;

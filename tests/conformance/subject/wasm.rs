@@ -1,10 +1,11 @@
 //! Modules over wasmtime.
 
-use super::{Open, Subject};
+use super::{Open, Program, Subject, js};
 use async_trait::async_trait;
-use kiln::Function;
 use kiln::backend::Backend;
 use kiln::backend::wasm::{Wasm, WasmConfig};
+use kiln::function::{MIB, Module};
+use kiln::{Function, Runtime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,15 @@ impl Subject for WasmSubject {
 
     fn function(&self, name: &str, guest: &str) -> Function {
         Function::wasm(name, module(guest))
+    }
+
+    async fn runtime(&self) -> Result<Runtime, String> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("runtimes/js/js.wasm");
+        Ok(Runtime::new("js").memory(32 * MIB).wasm(Module::File(file)))
+    }
+
+    fn source(&self, program: Program) -> &'static str {
+        js::source(program)
     }
 
     async fn living(&self) -> usize {

@@ -1,12 +1,12 @@
 //! Components over wasmtime: the fixtures' modules, made components.
 
 use super::wasm::{WasmSubject, backend, module};
-use super::{Open, Subject};
+use super::{Open, Program, Subject};
 use crate::components::componentize;
 use async_trait::async_trait;
 use bytes::Bytes;
-use kiln::Function;
 use kiln::backend::Backend;
+use kiln::{Function, Runtime};
 use std::sync::{Arc, LazyLock};
 
 pub const OPEN: Open =
@@ -34,6 +34,14 @@ impl Subject for ComponentSubject {
             other => panic!("there is no guest {other}"),
         };
         Function::wasm_bytes(name, bytes.clone())
+    }
+
+    async fn runtime(&self) -> Result<Runtime, String> {
+        Err("the one runtime that is a component is Python's, which tests/runtimes/ runs".into())
+    }
+
+    fn source(&self, program: Program) -> &'static str {
+        panic!("{program:?} is for no runtime")
     }
 
     async fn living(&self) -> usize {

@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::task::unconstrained;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -25,7 +26,7 @@ pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State
             let handler = proxy.wasi_http_incoming_handler();
             let mut handled = pin!(handler.call_handle(&mut store, incoming, out));
             let mut returned = false;
-            poll_fn(|cx| {
+            let answered = poll_fn(|cx| {
                 loop {
                     if !returned && let Poll::Ready(result) = handled.as_mut().poll(cx) {
                         if let Err(error) = result {
@@ -43,8 +44,10 @@ pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State
                         return Poll::Pending;
                     }
                 }
-            })
-            .await?;
+            });
+            // The body comes over a channel of tokio's, which says that there is nothing once the caller's task has had its
+            // share of turns: what is there then would be taken for never written.
+            unconstrained(answered).await?;
         }
         poll_fn(|_| body.skip()).await;
     }

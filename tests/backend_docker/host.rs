@@ -1,26 +1,10 @@
 //! Containers behind a host, with a real engine: bodies in parts, what dies at a bad moment, and what is asked of the engine.
 
-#![cfg(all(feature = "docker", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-#[path = "common/engines.rs"]
-mod engines;
-
+use crate::docker::{Engine, docker_or_skip};
+use crate::driver::{HANG, config, oneshot, over, soon, streaming};
+use crate::engines::{Answer, Proxy, Scripted, State};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use bytes::Bytes;
-use docker::{Engine, docker_or_skip};
-use driver::{config, oneshot, soon, streaming};
-use engines::{Answer, Proxy, Scripted, State};
 use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::format::Rest;
 use kiln::function::DEFAULT_NAMESPACE;
@@ -42,9 +26,7 @@ const KIB: usize = 1 << 10;
 const PARTS_ABOVE: usize = 256 * KIB;
 
 fn host(engine: &Engine, transport: Transport) -> Host {
-    let mut config = config(engine);
-    config.transport = transport;
-    Host::builder().max_body(4 << 30).backend(Arc::new(Docker::new(config))).build().unwrap()
+    Host::builder().max_body(4 << 30).backend(Arc::new(over(engine, transport))).build().unwrap()
 }
 
 async fn stream(host: &Host, upload: Upload) -> Streamed {
@@ -57,7 +39,7 @@ async fn until(host: &Host, what: &str, reached: impl Fn(&Figures) -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let came = tokio::time::timeout(driver::HANG, waited).await;
+    let came = tokio::time::timeout(HANG, waited).await;
     assert!(came.is_ok(), "never reached: {what}; {:?}", host.figures());
 }
 
@@ -144,7 +126,7 @@ async fn a_long_reply_arrives_as_it_is_written() {
                 write(part),
                 if format.is_streaming() { "sleep 1000" } else { ":" },
             );
-            let mut function = streaming(&script).format(*format).timeout(driver::HANG);
+            let mut function = streaming(&script).format(*format).timeout(HANG);
             function.name = "f".into();
             host.deploy(function).await.unwrap();
             let (say, words) = unbounded_channel();
@@ -262,7 +244,7 @@ async fn a_life() {
     let host = Host::builder().backend(Arc::new(Docker::new(config))).build().unwrap();
     host.deploy(streaming("trap '' TERM; sleep 1000").prewarm(1)).await.unwrap();
     host.deploy(Function { name: "g".into(), ..oneshot("cat").prewarm(1) }).await.unwrap();
-    tokio::time::sleep(driver::HANG).await;
+    tokio::time::sleep(HANG).await;
 }
 
 /// A host that is killed can't end anything: its containers, and what holds their namespaces, see that and end.
@@ -270,7 +252,10 @@ async fn a_life() {
 async fn what_a_killed_host_had_running_ends_by_itself() {
     let Some(engine) = docker_or_skip("what_a_killed_host_had_running_ends_by_itself").await else { return };
     let mut life = Command::new(std::env::current_exe().unwrap());
-    life.args(["--exact", "a_life"]).env(LIFE, &engine.host_id).stdout(Stdio::null()).stderr(Stdio::null());
+    life.args(["--exact", "host::a_life"])
+        .env(LIFE, &engine.host_id)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut life = life.spawn().unwrap();
     let came = |count| {
         let engine = &engine;
@@ -281,7 +266,7 @@ async fn what_a_killed_host_had_running_ends_by_itself() {
         }
     };
     // One of each function, and one that holds a namespace.
-    let all = tokio::time::timeout(driver::HANG, came(3)).await;
+    let all = tokio::time::timeout(HANG, came(3)).await;
     life.kill().unwrap();
     life.wait().unwrap();
     assert!(all.is_ok(), "{} run", running(&engine).await);

@@ -1,23 +1,9 @@
 //! Network namespaces that are kept ready, with a real engine: who joins which, and that none is left.
 
-#![cfg(feature = "docker")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-
+use crate::docker::{Engine, docker_or_skip};
+use crate::driver::{HANG, Ready, config, soon, streaming, take};
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use bytes::Bytes;
-use docker::{Engine, docker_or_skip};
-use driver::{HANG, Ready, config, soon, streaming, take};
 use kiln::backend::Sandbox;
 use kiln::backend::docker::{Docker, Transport};
 use kiln::{Host, Invocation};

@@ -1,88 +1,16 @@
 //! OpenWhisk's container contract, with an action's server in a container without a network.
 
-#![cfg(all(feature = "docker", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-
-use docker::{BUSYBOX, Engine, docker_or_skip};
-use driver::{config, soon};
-use kiln::backend::docker::{Docker, Transport};
-use kiln::function::{Dir, MIB};
-use kiln::invocation::Outcome;
-use kiln::{Error, ErrorKind, Format, Function, Host, Invocation, Start};
+use crate::action::{action, call, end, host, told};
+use crate::docker::docker_or_skip;
+use crate::driver::over;
+use kiln::backend::docker::Transport;
+use kiln::{Error, ErrorKind, Format, Function, Host, Start};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The directory with the server's program, compiled once.
-fn program() -> PathBuf {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("whisk-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/whisk.rs");
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let made = Command::new(rustc)
-            .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-o"])
-            .arg(dir.join("whisk"))
-            .arg(source)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        dir
-    })
-    .clone()
-}
-
-fn action(init: &str) -> Function {
-    let mut function = Function::image("act", BUSYBOX)
-        .format(Format::Openwhisk)
-        .memory(32 * MIB)
-        .env("WHISK_INIT", init)
-        .timeout(Duration::from_secs(60));
-    function.args = vec!["/whisk/whisk".into()];
-    function.dirs.push(Dir { host: program(), guest: "/whisk".into(), writable: false });
-    function
-}
-
-async fn host(engine: &Engine, function: Function) -> Host {
-    let mut config = config(engine);
-    config.transport = Transport::Socket;
-    let host = Host::builder().backend(Arc::new(Docker::new(config))).build().unwrap();
-    host.deploy(function).await.unwrap();
-    host
-}
-
-async fn call(host: &Host, arguments: Value) -> Outcome {
-    soon(host.invoke("act", Invocation::new(arguments.to_string()))).await
-}
-
-async fn told(host: &Host, arguments: Value) -> (Option<Start>, Value) {
-    let outcome = call(host, arguments).await;
-    let reply = outcome.result.unwrap_or_else(|error| panic!("{error}: {:?}", error.logs()));
-    (outcome.start, serde_json::from_slice(&reply.body).unwrap())
-}
 
 async fn failed(host: &Host, arguments: Value) -> Error {
     call(host, arguments).await.result.expect_err("it should have failed")
-}
-
-async fn end(host: Host, engine: &Engine) {
-    soon(host.drain()).await;
-    let left = engine.containers(&engine.host_id).await;
-    assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]
@@ -99,7 +27,7 @@ async fn an_action_is_initialised_once_and_runs_over_one_connection_without_a_ne
         assert_eq!(asked["activation_id"].as_str().unwrap().len(), 32);
         assert!(asked["deadline"].as_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000_000);
     }
-    let error = failed(&host, json!([1])).await;
+    let error = failed(&host, json!(1)).await;
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     end(host, &engine).await;
 }
@@ -191,9 +119,7 @@ async fn both_streams_are_log_without_their_sentinels() {
 #[tokio::test]
 async fn over_attach_it_is_refused_and_a_module_never_is_one() {
     let Some(engine) = docker_or_skip("whisk-attach").await else { return };
-    let mut config = config(&engine);
-    config.transport = Transport::Attach;
-    let host = Host::builder().backend(Arc::new(Docker::new(config))).build().unwrap();
+    let host = Host::builder().backend(Arc::new(over(&engine, Transport::Attach))).build().unwrap();
     host.deploy(action("")).await.unwrap();
     let error = failed(&host, json!({})).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");

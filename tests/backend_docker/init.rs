@@ -1,26 +1,10 @@
 //! kiln-init as process 1, the pipes that it carries, and what is done where it can't be reached.
 
-#![cfg(all(feature = "docker", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-#[path = "common/engines.rs"]
-mod engines;
-
+use crate::docker::{Engine, MUTE, SCRATCH, docker_or_skip};
+use crate::driver::{Ready, config, echo, ending, noise, oneshot, over, piped, rest, soon, streaming, take};
+use crate::engines::{Answer, Scripted};
 use bollard::query_parameters::KillContainerOptionsBuilder;
 use bytes::Bytes;
-use docker::{Engine, MUTE, SCRATCH, docker_or_skip};
-use driver::{Ready, config, echo, ending, noise, oneshot, rest, soon, streaming, take};
-use engines::{Answer, Scripted};
 use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::backend::{Backend, Exit};
 use kiln::function::MIB;
@@ -29,17 +13,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
-
-/// A backend on pipes, and on nothing else.
-fn piped(engine: &Engine) -> Docker {
-    with(engine, Transport::Socket)
-}
-
-fn with(engine: &Engine, transport: Transport) -> Docker {
-    let mut config = config(engine);
-    config.transport = transport;
-    Docker::new(config)
-}
 
 fn lone(reference: &str) -> Function {
     Function::image("f", reference).format(Format::Json).memory(32 * MIB)
@@ -286,7 +259,7 @@ async fn where_a_container_can_not_connect_it_is_attached_to_from_then_on() {
 async fn each_transport_gives_the_same_reply() {
     let Some(engine) = docker_or_skip("each_transport_gives_the_same_reply").await else { return };
     for transport in [Transport::Socket, Transport::Attach] {
-        let ready = Ready::new(&with(&engine, transport), oneshot("cat; echo $X; exit 3")).await;
+        let ready = Ready::new(&over(&engine, transport), oneshot("cat; echo $X; exit 3")).await;
         let (stdout, exit) = ready.run(b"same ", &[("X", "y")]).await;
         assert_eq!((stdout.as_slice(), exit), (&b"same y\n"[..], Exit::Code(3)), "{transport:?}");
     }

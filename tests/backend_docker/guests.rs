@@ -1,32 +1,11 @@
 //! Guests that are up to no good, over kiln-init and a real engine: each is ended, none holds up its host.
 
-#![cfg(all(feature = "docker", target_os = "linux"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "common/docker.rs"]
-mod docker;
-#[path = "common/driver.rs"]
-mod driver;
-
-use docker::{Engine, docker_or_skip};
-use driver::{Ready, config, echo, oneshot, soon, streaming};
+use crate::docker::docker_or_skip;
+use crate::driver::{Ready, echo, oneshot, piped, soon, streaming};
 use kiln::backend::Exit;
-use kiln::backend::docker::{Docker, Transport};
 use kiln::{ErrorKind, Host, Invocation};
 use std::sync::Arc;
 use std::time::Duration;
-
-fn piped(engine: &Engine) -> Docker {
-    let mut config = config(engine);
-    config.transport = Transport::Socket;
-    Docker::new(config)
-}
 
 /// What may be anybody's runs as the same user as kiln-init.
 #[tokio::test]

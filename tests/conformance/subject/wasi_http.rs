@@ -1,0 +1,41 @@
+//! A `wasi:http` component over wasmtime, which answers as well as it fails.
+
+use super::wasm::{WasmSubject, backend};
+use super::{Open, Program, Subject};
+use async_trait::async_trait;
+use kiln::backend::Backend;
+use kiln::{Function, Runtime};
+use std::path::Path;
+use std::sync::Arc;
+
+pub const OPEN: Open =
+    |_| Box::pin(async { Some(Box::new(ProxySubject(WasmSubject { backend: backend() })) as _) });
+
+struct ProxySubject(WasmSubject);
+
+#[async_trait]
+impl Subject for ProxySubject {
+    fn backend(&self) -> Arc<dyn Backend> {
+        self.0.backend()
+    }
+
+    fn function(&self, name: &str, _guest: &str) -> Function {
+        Function::wasm(name, Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proxy/proxy.wasm"))
+    }
+
+    async fn runtime(&self) -> Result<Runtime, String> {
+        Err("a runtime isn't spoken to so".into())
+    }
+
+    fn source(&self, program: Program) -> &'static str {
+        panic!("{program:?} is for no runtime")
+    }
+
+    async fn living(&self) -> usize {
+        self.0.living().await
+    }
+
+    async fn nothing_left(&self) {
+        self.0.nothing_left().await;
+    }
+}
