@@ -1,36 +1,15 @@
 //! An action whose server keeps OpenWhisk's container contract, compiled here and put into a container by a mount; and a
 //! host that has it.
 
+use crate::compiled::compiled;
 use crate::docker::{BUSYBOX, Engine};
 use crate::driver::{piped, soon};
 use kiln::function::{Dir, MIB};
 use kiln::invocation::Outcome;
 use kiln::{Format, Function, Host, Invocation, Start};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The directory with the server's program, compiled once.
-fn program() -> PathBuf {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("whisk-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/whisk.rs");
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let made = Command::new(rustc)
-            .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-o"])
-            .arg(dir.join("whisk"))
-            .arg(source)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        dir
-    })
-    .clone()
-}
 
 /// The function `act`; `init` is what its server does with `/init`.
 pub(crate) fn action(init: &str) -> Function {
@@ -40,7 +19,7 @@ pub(crate) fn action(init: &str) -> Function {
         .env("WHISK_INIT", init)
         .timeout(Duration::from_secs(60));
     function.args = vec!["/whisk/whisk".into()];
-    function.dirs.push(Dir { host: program(), guest: "/whisk".into(), writable: false });
+    function.dirs.push(Dir { host: compiled("whisk"), guest: "/whisk".into(), writable: false });
     function
 }
 

@@ -8,6 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(target_os = "linux")]
+#[path = "../common/compiled.rs"]
+mod compiled;
 #[path = "../common/docker.rs"]
 mod docker;
 #[path = "../common/driver.rs"]

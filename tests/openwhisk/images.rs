@@ -1,5 +1,6 @@
 //! Images that keep OpenWhisk's container contract to the letter, declared and called over the API.
 
+use crate::compiled::compiled;
 use crate::docker::{Engine, docker_or_skip};
 use crate::harness::{API_HOST, Api, GUEST, OTHER, over};
 use base64::Engine as _;
@@ -8,8 +9,6 @@ use kiln::backend::docker::{Docker, DockerConfig, Transport};
 use kiln::openwhisk::Ranges;
 use kiln::store::Store;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 /// An image whose program is `tests/common/whisk.rs`. Gone with the test.
@@ -41,16 +40,7 @@ impl Image {
 }
 
 fn program() -> Vec<u8> {
-    let to = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/whisk.rs");
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let made = Command::new(rustc)
-        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-o"])
-        .args([to.path().join("whisk"), source])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    std::fs::read(to.path().join("whisk")).unwrap()
+    std::fs::read(compiled("whisk").join("whisk")).unwrap()
 }
 
 async fn put(api: &Api, name: &str, body: Value) -> Value {

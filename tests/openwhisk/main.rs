@@ -15,6 +15,9 @@ mod answer;
 mod actions;
 mod activations;
 #[cfg(all(feature = "docker", target_os = "linux"))]
+#[path = "../common/compiled.rs"]
+mod compiled;
+#[cfg(all(feature = "docker", target_os = "linux"))]
 #[path = "../common/docker.rs"]
 mod docker;
 mod harness;

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../common/compiled.rs"]
+mod compiled;
 #[path = "../common/docker.rs"]
 mod docker;
 #[path = "../common/driver.rs"]

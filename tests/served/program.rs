@@ -1,35 +1,14 @@
 //! The server that is served: a static program, compiled once, in a container of busybox.
 
+use crate::compiled::compiled;
 use crate::docker::{BUSYBOX, Engine};
 use crate::driver::{config, soon};
 use kiln::backend::docker::{Docker, Transport};
 use kiln::function::{Dir, MIB};
 use kiln::invocation::{Outcome, Reply};
 use kiln::{Error, Format, Function, Host, HostBuilder, Invocation};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// The directory with the server's program.
-fn program() -> PathBuf {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("served-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/server.rs");
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let made = Command::new(rustc)
-            .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "panic=abort", "-O", "-o"])
-            .arg(dir.join("server"))
-            .arg(source)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        dir
-    })
-    .clone()
-}
 
 /// The server as a function.
 pub(crate) fn server() -> Function {
@@ -38,7 +17,7 @@ pub(crate) fn server() -> Function {
         .memory(64 * MIB)
         .timeout(Duration::from_secs(100));
     function.args = vec!["/served/server".into()];
-    function.dirs.push(Dir { host: program(), guest: "/served".into(), writable: false });
+    function.dirs.push(Dir { host: compiled("server"), guest: "/served".into(), writable: false });
     function
 }
 
