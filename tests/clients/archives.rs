@@ -1,13 +1,10 @@
 //! ZIP archives as actions: their files find each other, on either backend.
 
 use crate::cli::kiln;
-use crate::serve::{Home, KEY};
+use crate::serve::{Home, KEY, python};
 use rawzip::ZipArchiveWriter;
 use serde_json::json;
 use std::io::Write;
-use std::process::{Command, Stdio};
-
-const PYTHON: &str = "kiln-runtime-python:1";
 
 fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = Vec::new();
@@ -69,19 +66,8 @@ fn a_node_package_finds_its_own_files() {
 
 #[test]
 fn a_python_program_imports_its_own_files() {
-    let required = std::env::var("KILN_REQUIRE_RUNTIMES").is_ok_and(|value| value == "1");
-    let has = Command::new("docker")
-        .args(["image", "inspect", PYTHON])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !has {
-        assert!(!required, "KILN_REQUIRE_RUNTIMES=1, but there is no image {PYTHON}");
-        eprintln!("skipped: archives for python (no {PYTHON})");
-        return;
-    }
-    let home = Home::with(&format!("[runtime.python]\nimage = \"{PYTHON}\"\nmemory = \"128MiB\"\n"));
+    let Some(python) = python() else { return };
+    let home = Home::with(&python);
     let files = [
         (
             "__main__.py",

@@ -3,7 +3,7 @@
 //! Installed once into a cache folder by `scripts/test-npm-client`. Where that can't be, the test says so and passes, unless
 //! `KILN_REQUIRE_NPM=1`.
 
-use crate::serve::{Home, KEY, root};
+use crate::serve::{Home, KEY, python, root};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 
@@ -36,13 +36,19 @@ fn has_image() -> bool {
 }
 
 /// What is declared of each kind; each answers with its parameters.
-fn actions(home: &Home) -> Value {
+fn actions(home: &Home, has_python: bool) -> Value {
     let mut actions = vec![json!({"label": "wasm", "kind": "wasm", "file": root("fixtures/echo/echo.wasm")})];
     match home.js {
         Some(_) => actions.push(json!({
             "label": "js", "action": "function main(params) { console.log('called'); return params }", "logs": "called",
         })),
         None => eprintln!("skipped: js actions (no runtimes/js/js.wasm)"),
+    }
+    if has_python {
+        actions.push(json!({
+            "label": "python", "kind": "python:3", "action": "def main(params):\n    print('called')\n    return params\n",
+            "logs": "called",
+        }));
     }
     match has_image() {
         true => actions.push(json!({
@@ -56,14 +62,15 @@ fn actions(home: &Home) -> Value {
 #[test]
 fn npms_client_works_unmodified() {
     let Some(client) = client() else { return };
-    let home = Home::new();
+    let python = python();
+    let home = Home::with(python.as_deref().unwrap_or_default());
     let serve = home.serve();
     let ran = Command::new("node")
         .arg(root("tests/clients/npm/check.js"))
         .env("NODE_PATH", &client)
         .env("__OW_API_HOST", &serve.url)
         .env("__OW_API_KEY", KEY)
-        .env("KILN_TEST_ACTIONS", actions(&home).to_string())
+        .env("KILN_TEST_ACTIONS", actions(&home, python.is_some()).to_string())
         .env_remove("__OW_NAMESPACE")
         .env_remove("http_proxy")
         .env_remove("https_proxy")

@@ -2,6 +2,7 @@
 
 pub use crate::process::Serve;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A folder with a manifest and a state folder in it.
 pub struct Home {
@@ -12,6 +13,25 @@ pub struct Home {
 
 /// The key of namespace `guest`.
 pub const KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:a-key-for-tests";
+
+const PYTHON: &str = "kiln-runtime-python:1";
+
+/// What a manifest says of the Python runtime; none where its image isn't there, unless `KILN_REQUIRE_RUNTIMES=1`.
+pub fn python() -> Option<String> {
+    let required = std::env::var("KILN_REQUIRE_RUNTIMES").is_ok_and(|value| value == "1");
+    let has = Command::new("docker")
+        .args(["image", "inspect", PYTHON])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !has {
+        assert!(!required, "KILN_REQUIRE_RUNTIMES=1, but there is no image {PYTHON}");
+        eprintln!("skipped: actions in Python (no {PYTHON})");
+        return None;
+    }
+    Some(format!("[runtime.python]\nimage = \"{PYTHON}\"\nmemory = \"128MiB\"\n"))
+}
 
 pub fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

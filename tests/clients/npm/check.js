@@ -34,7 +34,7 @@ async function action ({ label, kind, file, action, exec, annotations, logs }) {
   const name = `of-${label}`
   const declared = { name, annotations, params: { from: 'action', own: 1 } }
   if (file) Object.assign(declared, { action: fs.readFileSync(file), kind })
-  else if (action) declared.action = action
+  else if (action) Object.assign(declared, { action }, kind && { kind })
   else Object.assign(declared, { action: '', exec })
 
   const created = await ow.actions.create(declared)
