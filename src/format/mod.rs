@@ -267,7 +267,8 @@ impl Session {
     /// How long a guest may go on after its reply before it is given up: an action's log may end later.
     pub fn grace(&self) -> Duration {
         match self.format {
-            Format::Openwhisk => Duration::from_secs(10),
+            // A component of WASI 0.3 may have work to do when it has answered.
+            Format::Openwhisk | Format::WasiHttp => Duration::from_secs(10),
             _ => Duration::from_millis(100),
         }
     }

@@ -129,9 +129,10 @@ impl Format {
         !matches!(self, Self::Default)
     }
 
-    /// Whether one sandbox can serve several requests at once (`SEEDS.md W2`): each has a connection of its own.
+    /// Whether one sandbox can serve several requests at once (`SEEDS.md W2`): each has a connection of its own. Of `wasi-http`
+    /// only components of WASI 0.3 do.
     pub const fn shares(self) -> bool {
-        matches!(self, Self::Openwhisk | Self::Server)
+        matches!(self, Self::Openwhisk | Self::Server | Self::WasiHttp)
     }
 
     /// Whether a runtime's sandbox can be given a function's source in it.

@@ -209,6 +209,8 @@ impl Function {
         match self.format {
             Format::Default => Some(1),
             // As the hosts do that such components are written for: one request can't see another's memory unless said.
+            // One that many are let into at once is for many in turn, too.
+            Format::WasiHttp if self.limits.concurrency > 1 => self.limits.max_uses,
             Format::WasiHttp => self.limits.max_uses.or(Some(1)),
             _ => self.limits.max_uses,
         }

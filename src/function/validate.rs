@@ -63,7 +63,9 @@ impl Function {
                 )));
             }
         }
-        if limits.concurrency > 1 && !self.format.shares() {
+        // What a component is spoken to in is seen when it is looked at.
+        let is_seen_later = self.format == Format::Default && self.code.wasm.is_some();
+        if limits.concurrency > 1 && !self.format.shares() && !is_seen_later {
             return Err(Error::invalid(format!(
                 "`concurrency` is {}, but format `{}` carries one request at a time: give 1 and raise `max_sandboxes`",
                 limits.concurrency, self.format

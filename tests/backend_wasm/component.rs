@@ -142,12 +142,12 @@ async fn what_cannot_be_given_is_named() {
       (import "wasi:cli/stdin@0.2.0" (instance))
       (import "wasi:blobstore/types@0.2.0" (instance))
       (import "wasi:keyvalue/store@0.2.0-draft" (instance))
-      (import "wasi:clocks/wall-clock@0.3.0" (instance))
+      (import "wasi:clocks/wall-clock@0.4.0" (instance))
       (import "plain" (func)))"#;
     let named = [
         "`wasi:blobstore/types@0.2.0`",
         "`wasi:keyvalue/store@0.2.0-draft`",
-        "`wasi:clocks/wall-clock@0.3.0`",
+        "`wasi:clocks/wall-clock@0.4.0`",
         "`plain`",
     ];
     refused(&wasm, oneshot(asks), invalid, &named).await;

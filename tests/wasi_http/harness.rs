@@ -23,10 +23,17 @@ pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("components-wasm")
 }
 
-/// The fixture, in Rust.
+/// The fixture, in Rust: of WASI 0.2 in `tests/wasi_http`, of 0.3 in `tests/service`.
 pub fn proxy() -> Function {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proxy/proxy.wasm");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(crate::COMPONENT);
     Function::wasm("proxy", file).timeout(HANG)
+}
+
+/// How many requests an instance says that it has been given.
+pub fn count(answer: &Answer) -> u32 {
+    let text = answer.text().trim_end();
+    let count = text.strip_prefix("served=").and_then(|text| text.split(' ').next());
+    count.unwrap_or(text).parse().unwrap()
 }
 
 /// A server in front of a host.

@@ -16,3 +16,10 @@ mod harness;
 mod replies;
 mod same;
 mod streams;
+
+/// What is served.
+const COMPONENT: &str = "fixtures/proxy/proxy.wasm";
+/// What is said of it where it sets no reply.
+const NO_REPLY: &str = "without setting a reply";
+/// The largest status that it can set.
+const LAST_STATUS: u16 = 999;

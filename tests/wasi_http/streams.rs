@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 /// A body whose pieces are sent by hand.
-struct ByHand(mpsc::Receiver<Bytes>);
+pub struct ByHand(mpsc::Receiver<Bytes>);
 
 impl Body for ByHand {
     type Data = Bytes;
@@ -24,7 +24,7 @@ impl Body for ByHand {
     }
 }
 
-fn by_hand() -> (mpsc::Sender<Bytes>, ByHand) {
+pub fn by_hand() -> (mpsc::Sender<Bytes>, ByHand) {
     let (sender, receiver) = mpsc::channel(1);
     (sender, ByHand(receiver))
 }

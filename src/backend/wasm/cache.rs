@@ -6,8 +6,10 @@
 //! compiled again and the entry replaced. Files are written beside and renamed, so a reader sees all of one or nothing.
 //!
 //! What was read whole once isn't read again while its [`Stamp`] stays the same: the key remembers the one of the code
-//! whose checksum was right, and `<SHA-256 of a path>.source` the one of a module's own file, beside its digest.
+//! whose checksum was right, and `<SHA-256 of a path>.source` the one of a module's own file, beside its digest
+//! and its [`Nature`].
 
+use super::nature::Nature;
 use super::private::{self, Owner};
 use super::stamp::Stamp;
 use crate::xdg;
@@ -96,17 +98,18 @@ impl Cache {
         Some(Verified(file))
     }
 
-    /// The digest of the module in this file, if it was read before and hasn't changed since.
-    pub(super) fn digest_of(&self, path: &Path, stamp: &Stamp) -> Option<Digest> {
+    /// The digest and the nature of the module in this file, if it was read before and hasn't changed since.
+    pub(super) fn seen(&self, path: &Path, stamp: &Stamp) -> Option<(Digest, Nature)> {
         let entry = self.entry(&self.source(path))?;
-        let (digest, seen) = entry.split_once(' ')?;
-        if seen == stamp.to_string() { undo_hex(digest) } else { None }
+        let mut parts = entry.splitn(3, ' ');
+        let (digest, nature, seen) = (parts.next()?, parts.next()?, parts.next()?);
+        if seen == stamp.to_string() { Some((undo_hex(digest)?, nature.parse().ok()?)) } else { None }
     }
 
-    /// Remembers the digest of the module in this file.
-    pub(super) fn remember(&self, path: &Path, stamp: &Stamp, digest: &Digest) {
-        if stamp.is_settled(SystemTime::now()) && self.digest_of(path, stamp).is_none() {
-            self.note(&self.source(path), &format!("{} {stamp}", hex(digest)));
+    /// Remembers the digest and the nature of the module in this file.
+    pub(super) fn remember(&self, path: &Path, stamp: &Stamp, digest: &Digest, nature: Nature) {
+        if stamp.is_settled(SystemTime::now()) && self.seen(path, stamp).is_none() {
+            self.note(&self.source(path), &format!("{} {nature} {stamp}", hex(digest)));
         }
     }
 

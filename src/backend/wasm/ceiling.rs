@@ -69,6 +69,14 @@ impl Ceiling {
         Self { instances: u32::try_from(instances.min(addressed)).unwrap_or(u32::MAX), slot, because }
     }
 
+    /// That of one more engine in the same process: `most` instances and a quarter of this one's at most; `None` where that is
+    /// none.
+    pub(super) fn share(&self, most: u32) -> Option<Self> {
+        let instances = most.min(self.instances / 4);
+        let because = format!("a part of {} in all", self.instances);
+        (instances > 0).then_some(Self { instances, slot: self.slot, because })
+    }
+
     /// The same with at most a quarter of the instances; `None` where that isn't worth reserving.
     pub(super) fn quarter(&self) -> Option<Self> {
         let instances = self.instances / 4;

@@ -1,5 +1,6 @@
 //! From linked code to a guest that can begin: the one place where modules and components are made differently.
 
+use super::shared::Shared;
 use super::state::State;
 use crate::function::Format;
 use std::pin::Pin;
@@ -8,6 +9,8 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
 #[cfg(feature = "http-components")]
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+#[cfg(feature = "preview3")]
+use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
 /// A guest's life from its first instruction to its last.
 pub(super) type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
@@ -19,6 +22,17 @@ pub(super) enum Pre {
     Component(Box<CommandPre<State>>),
     #[cfg(feature = "http-components")]
     Http(Box<ProxyPre<State>>),
+    #[cfg(feature = "preview3")]
+    Service(Box<ServicePre<State>>),
+}
+
+/// An instance that hasn't begun.
+pub(super) enum Made {
+    /// One that runs in its caller's polls.
+    Guest(Entry),
+    /// One that runs on a task of its own.
+    #[cfg(feature = "preview3")]
+    Service(Box<Service>),
 }
 
 /// Where an instance begins.
@@ -39,21 +53,45 @@ impl Pre {
             Self::Module(_) | Self::Component(_) => None,
             #[cfg(feature = "http-components")]
             Self::Http(_) => Some(Format::WasiHttp),
+            #[cfg(feature = "preview3")]
+            Self::Service(_) => Some(Format::WasiHttp),
         }
     }
 
-    /// Makes an instance in this store.
-    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Entry> {
+    /// Whether several requests can be in one instance at once; it then runs on a task of its own.
+    pub(super) fn shares(&self) -> bool {
         match self {
+            Self::Module(_) | Self::Component(_) => false,
+            #[cfg(feature = "http-components")]
+            Self::Http(_) => false,
+            #[cfg(feature = "preview3")]
+            Self::Service(_) => true,
+        }
+    }
+
+    /// The buffers between an instance and whoever reads it.
+    pub(super) fn shared(&self) -> Shared {
+        #[cfg(feature = "preview3")]
+        if self.shares() {
+            return Shared::apart();
+        }
+        Shared::default()
+    }
+
+    /// Makes an instance in this store.
+    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Made> {
+        Ok(Made::Guest(match self {
             Self::Module(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 store.data_mut().memory = instance.get_memory(&mut *store, "memory");
-                Ok(Entry::Start(instance.get_typed_func(&mut *store, "_start")?))
+                Entry::Start(instance.get_typed_func(&mut *store, "_start")?)
             }
-            Self::Component(pre) => Ok(Entry::Run(pre.instantiate_async(store).await?)),
+            Self::Component(pre) => Entry::Run(pre.instantiate_async(store).await?),
             #[cfg(feature = "http-components")]
-            Self::Http(pre) => Ok(Entry::Handle(Box::new(pre.instantiate_async(store).await?))),
-        }
+            Self::Http(pre) => Entry::Handle(Box::new(pre.instantiate_async(store).await?)),
+            #[cfg(feature = "preview3")]
+            Self::Service(pre) => return Ok(Made::Service(Box::new(pre.instantiate_async(store).await?))),
+        }))
     }
 }
 

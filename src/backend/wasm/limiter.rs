@@ -1,7 +1,7 @@
 //! One sandbox's memory limit: its linear memories and its tables together.
 
 use super::code::Needs;
-use super::core::TABLE_ELEMENTS;
+use super::engine::TABLE_ELEMENTS;
 use super::shared::Shared;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;

@@ -1,11 +1,12 @@
-//! WASI over wasmtime: commands, which are core modules of preview 1 and components of preview 2, and `wasi:http` components.
+//! WASI over wasmtime: commands, which are core modules of preview 1 and components of preview 2, and `wasi:http` components of
+//! previews 2 and 3.
 //!
 //! A sandbox is a store and its suspended guest, owned by whoever holds it: no task, no thread, no channel of
 //! its own. The caller lays the request in stdin's queue and polls the guest *on its own task* until the reply is
 //! out, so that a warm call costs a fiber switch each way and one copy each way.
 //!
 //! ```text
-//!   Wasm ── Core: engine, linkers, ticker, cache, slots         one for each configuration
+//!   Wasm ── Engines ── Core: engine, linkers, ticker, cache, slots     one for most, others for what asks for them   engines.rs, core.rs
 //!     └─ Program: compiled code, joined with its imports        one for each function       program.rs, prepare.rs, code.rs
 //!          └─ Instance: guest future + Shared stdio buffers     one for each sandbox        sandbox.rs, channel.rs
 //!               guest: stdio and environment by hand, all else of WASI by wasmtime-wasi     module/, component/, http/, streams.rs
@@ -20,6 +21,8 @@ mod channel;
 mod code;
 mod component;
 mod core;
+mod engine;
+mod engines;
 mod entry;
 mod environ;
 #[cfg(feature = "http-components")]
@@ -27,10 +30,13 @@ mod http;
 mod limiter;
 mod map;
 mod module;
+mod nature;
 mod prepare;
 mod private;
 mod program;
 mod sandbox;
+#[cfg(feature = "preview3")]
+mod service;
 mod shared;
 #[cfg(feature = "snapshot")]
 mod snapshot;
@@ -41,7 +47,7 @@ mod ticker;
 mod trap;
 mod wasi;
 
-use self::core::Core;
+use self::engines::Engines;
 use crate::backend::{Backend, Program};
 use crate::error::Result;
 use crate::function::{BackendKind, Function, MIB};
@@ -91,10 +97,10 @@ pub struct WasmFigures {
     pub loaded: u64,
 }
 
-/// The wasm backend. Cheap to clone: clones share one engine.
+/// The wasm backend. Cheap to clone: clones share its engines.
 #[derive(Clone)]
 pub struct Wasm {
-    core: Arc<Core>,
+    engines: Arc<Engines>,
 }
 
 impl Wasm {
@@ -103,12 +109,12 @@ impl Wasm {
     /// Where that can't be had in full it is tried with fewer instances, and at last without reservation, with a
     /// warning. `Internal` where wasmtime doesn't run on this machine at all.
     pub fn new(config: WasmConfig) -> Result<Self> {
-        Ok(Self { core: Arc::new(Core::new(&config)?) })
+        Ok(Self { engines: Arc::new(Engines::new(config)?) })
     }
 
     /// The backend in figures.
     pub fn figures(&self) -> WasmFigures {
-        self.core.figures()
+        self.engines.figures()
     }
 }
 
@@ -119,7 +125,7 @@ impl Backend for Wasm {
     }
 
     async fn prepare(&self, function: Arc<Function>) -> Result<Arc<dyn Program>> {
-        Ok(Arc::new(prepare::prepare(Arc::clone(&self.core), function).await?))
+        Ok(Arc::new(prepare::prepare(Arc::clone(&self.engines), function).await?))
     }
 
     async fn check(&self) -> Result<()> {
@@ -131,6 +137,6 @@ impl Backend for Wasm {
     #[cfg(feature = "snapshot")]
     async fn close(&self) {
         // Never closed: another host may use the same backend next.
-        let _ = self.core.snapshots.acquire().await;
+        let _ = self.engines.general().snapshots.acquire().await;
     }
 }

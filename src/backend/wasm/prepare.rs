@@ -1,13 +1,16 @@
 //! From a function's module to something that can be started: read, checked, compiled or found in the cache.
 
 use super::cache::{self, Digest};
-use super::code::{self, Code, Kind, Needs};
+use super::code::{Code, Needs};
 use super::core::Core;
+use super::engines::Engines;
 use super::map;
-use super::program::Compiled;
+use super::nature::{self, Kind, Nature};
+use super::program::{Compiled, Home};
 use super::shared::Shared;
 use super::stamp::Stamp;
 use super::wasi;
+use crate::backend::Logs;
 use crate::error::{Error, Result};
 use crate::function::{Format, Function, MIB, Module as Source};
 use bytes::Bytes;
@@ -25,31 +28,31 @@ const SPARE: u64 = 16 * MIB;
 const SMALL: u64 = 512 << 10;
 
 /// Makes a function ready. Compiling is done off the executor's threads: a few megabytes take seconds.
-pub(super) async fn prepare(core: Arc<Core>, function: Arc<Function>) -> Result<Compiled> {
+pub(super) async fn prepare(engines: Arc<Engines>, function: Arc<Function>) -> Result<Compiled> {
     let place = match &function.code.wasm {
         Some(Source::File(path)) => path.display().to_string(),
         Some(Source::Bytes(_)) => "the module".into(),
         None => return Err(Error::invalid("the function has no module: give it `wasm`")),
     };
-    let prepared = find_or_compile(core, function).await;
+    let prepared = find_or_compile(engines, function).await;
     prepared.map_err(|error| error.context(place))
 }
 
-async fn find_or_compile(core: Arc<Core>, function: Arc<Function>) -> Result<Compiled> {
+async fn find_or_compile(engines: Arc<Engines>, function: Arc<Function>) -> Result<Compiled> {
     let mut missing = None;
-    if core.cache.is_some() && is_small(&function) {
-        match find(&core, &function)? {
+    if engines.general().cache.is_some() && is_small(&function) {
+        match find(&engines, &function)? {
             Found::Ready(compiled) => return Ok(compiled),
             Found::Missing(read) => missing = Some(read),
         }
     }
     let task = tokio::task::spawn_blocking(move || {
-        let found = missing.map_or_else(|| find(&core, &function), |read| Ok(Found::Missing(read)));
+        let found = missing.map_or_else(|| find(&engines, &function), |read| Ok(Found::Missing(read)));
         match found? {
             Found::Ready(compiled) => Ok(compiled),
-            Found::Missing(Read { bytes, kind, digest }) => {
-                let code = anew(&core, kind, &digest, &bytes)?;
-                finish(core, &function, digest, &code)
+            Found::Missing(Read { bytes, nature, digest }) => {
+                let code = anew(&*engines.of(nature)?, nature.kind, &digest, &bytes)?;
+                settle(&engines, &function, digest, nature, &code)
             }
         }
     });
@@ -74,19 +77,41 @@ enum Found {
     Missing(Read),
 }
 
-fn find(core: &Arc<Core>, function: &Arc<Function>) -> Result<Found> {
+fn find(engines: &Engines, function: &Arc<Function>) -> Result<Found> {
     let ready =
-        |digest: Digest, code: &Code| finish(Arc::clone(core), function, digest, code).map(Found::Ready);
-    if let Some(digest) = seen(core, function)
-        && let Some(code) = cached(core, &digest)
+        |digest, nature, code: &Code| settle(engines, function, digest, nature, code).map(Found::Ready);
+    if let Some((digest, nature)) = seen(engines.general(), function)
+        && let Some(code) = cached(&*engines.of(nature)?, &digest)
     {
-        return ready(digest, &code);
+        return ready(digest, nature, &code);
     }
-    let read = read(core, function)?;
-    match cached(core, &read.digest) {
-        Some(code) => ready(read.digest, &code),
+    let read = read(engines.general(), function)?;
+    match cached(&*engines.of(read.nature)?, &read.digest) {
+        Some(code) => ready(read.digest, read.nature, &code),
         None => Ok(Found::Missing(read)),
     }
+}
+
+/// Finishes it, on the engines that its nature asks for.
+fn settle(
+    engines: &Engines,
+    function: &Arc<Function>,
+    digest: Digest,
+    nature: Nature,
+    code: &Code,
+) -> Result<Compiled> {
+    let compiled = finish(engines.of(nature)?, function, digest, code)?;
+    // Only where each request has a fresh instance: others are made seldom, and what their slots kept would be idle.
+    let apart = nature.heap && !nature.concurrent && engines.general().cache.is_some();
+    if !apart || compiled.function.max_uses() != Some(1) {
+        return Ok(compiled);
+    }
+    // The same code for another engine: from the cache, where it has just been found or kept.
+    let heaps = engines.heaps().and_then(|core| {
+        let pre = cached(&core, &digest)?.link(&core).ok()?;
+        Some(Home { core, pre })
+    });
+    Ok(compiled.at(heaps))
 }
 
 /// Checks and links what was compiled.
@@ -98,10 +123,18 @@ pub(super) fn finish(
 ) -> Result<Compiled> {
     let pre = code.link(&core)?;
     let function = &spoken(function, pre.format())?;
+    let concurrency = function.limits.concurrency;
+    if concurrency > 1 && !pre.shares() {
+        return Err(Error::invalid(format!(
+            "`concurrency` is {concurrency}, but only a component that exports `wasi:http/handler@0.3` carries more than one \
+             request at a time: give 1 and raise `max_sandboxes`"
+        )));
+    }
     let needs = code.needs()?;
     let memory = memory(&core, function, &needs)?;
     // Directories are opened for each instance; a missing one is better said now.
-    wasi::context(function, Arc::new(Shared::default()))
+    let logs = Arc::new(Logs::new(Arc::clone(function), memory));
+    wasi::context(function, Arc::new(Shared::default()), &logs)
         .map_err(|error| Error::invalid(error.message().to_owned()))?;
     if let Err(error) = code.image() {
         tracing::debug!("no copy-on-write image: {error:#}");
@@ -118,7 +151,7 @@ fn spoken(function: &Arc<Function>, shown: Option<Format>) -> Result<Arc<Functio
             "`format` is `{said}`, but the component exports `wasi:http`'s handler, which is spoken to as `{shown}`: leave it out"
         ))),
         (Format::WasiHttp, None) => Err(Error::invalid(
-            "`format` is `wasi-http`, but it is no component that exports `wasi:http/incoming-handler`: leave it out",
+            "`format` is `wasi-http`, but it is no component that exports `wasi:http/incoming-handler` or `wasi:http/handler`: leave it out",
         )),
         (_, None) => Ok(Arc::clone(function)),
     }
@@ -127,20 +160,24 @@ fn spoken(function: &Arc<Function>, shown: Option<Format>) -> Result<Arc<Functio
 /// A module's or a component's bytes and their digest.
 struct Read {
     bytes: Bytes,
-    kind: Kind,
+    nature: Nature,
     digest: Digest,
 }
 
-/// The digest of a module whose file was read before and is the same still.
-fn seen(core: &Core, function: &Function) -> Option<Digest> {
+/// The digest and the nature of a module whose file was read before and is the same still.
+fn seen(core: &Core, function: &Function) -> Option<(Digest, Nature)> {
     let (Some(cache), Some(Source::File(path))) = (&core.cache, &function.code.wasm) else { return None };
-    cache.digest_of(path, &Stamp::of(&std::fs::metadata(path).ok()?)?)
+    cache.seen(path, &Stamp::of(&std::fs::metadata(path).ok()?)?)
 }
 
 fn read(core: &Core, function: &Function) -> Result<Read> {
     let path = match &function.code.wasm {
         Some(Source::Bytes(bytes)) => {
-            return Ok(Read { bytes: bytes.clone(), kind: code::kind(bytes)?, digest: cache::digest(bytes) });
+            return Ok(Read {
+                bytes: bytes.clone(),
+                nature: nature::of(bytes)?,
+                digest: cache::digest(bytes),
+            });
         }
         Some(Source::File(path)) => path,
         None => return Err(Error::invalid("the function has no module")),
@@ -149,12 +186,12 @@ fn read(core: &Core, function: &Function) -> Result<Read> {
         ErrorKind::NotFound => Error::invalid("there is no such file"),
         _ => Error::invalid(format!("it can't be read: {error}")),
     })?;
-    let kind = code::kind(&bytes)?;
+    let nature = nature::of(&bytes)?;
     let digest = cache::digest(&bytes);
     if let (Some(cache), Some(stamp)) = (&core.cache, stamp) {
-        cache.remember(path, &stamp, &digest);
+        cache.remember(path, &stamp, &digest, nature);
     }
-    Ok(Read { bytes: bytes.into(), kind, digest })
+    Ok(Read { bytes: bytes.into(), nature, digest })
 }
 
 /// A module's bytes once more, if they are still those that were compiled.
@@ -164,7 +201,7 @@ pub(super) fn read_again(core: &Core, function: &Function, digest: &Digest) -> R
     if read.digest != *digest {
         return Err(Error::unavailable("the runtime's module has changed since it was deployed"));
     }
-    if !code::is_binary(&read.bytes) {
+    if !nature::is_binary(&read.bytes) {
         return Err(Error::unavailable("the runtime's module is text, and only a binary is snapshotted"));
     }
     Ok(read.bytes)

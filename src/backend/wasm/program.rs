@@ -3,8 +3,8 @@
 use super::cache::Digest;
 use super::channel::{Channel, Guest};
 use super::code::Needs;
-use super::core::Core;
-use super::entry::{Entry, Pre};
+use super::core::{Core, Slot};
+use super::entry::{Made, Pre};
 use super::environ::Environ;
 use super::limiter::Limiter;
 use super::sandbox::Instance;
@@ -23,6 +23,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
+/// The same code joined with its imports on another engine.
+#[derive(Clone)]
+pub(super) struct Home {
+    pub(super) core: Arc<Core>,
+    pub(super) pre: Pre,
+}
+
 /// Compiled and linked code with its function.
 #[derive(Clone)]
 pub(super) struct Compiled {
@@ -32,6 +39,8 @@ pub(super) struct Compiled {
     pub(super) needs: Needs,
     pub(super) memory: u64,
     pre: Pre,
+    /// Where instances are made instead as long as there is room.
+    better: Option<Home>,
     /// What snapshots of it are taken with.
     #[cfg(feature = "snapshot")]
     instrumented: super::snapshot::Instrumented,
@@ -53,23 +62,40 @@ impl Compiled {
             needs,
             memory,
             pre,
+            better: None,
             #[cfg(feature = "snapshot")]
             instrumented: Default::default(),
         }
     }
 
+    /// The same, with its instances made on another engine where that has room.
+    pub(super) fn at(self, better: Option<Home>) -> Self {
+        Self { better, ..self }
+    }
+
+    /// A slot, and the engine and code that are to be used in it.
+    fn home(&self) -> Result<(Slot, &Arc<Core>, &Pre)> {
+        if let Some(Home { core, pre }) = &self.better
+            && let Ok(slot) = core.slot(&self.needs)
+        {
+            return Ok((slot, core, pre));
+        }
+        Ok((self.core.slot(&self.needs)?, &self.core, &self.pre))
+    }
+
     /// A store for one instance.
     pub(super) fn store(
         &self,
+        core: &Core,
         env: &[(String, String)],
         logs: &Arc<Logs>,
         shared: &Arc<Shared>,
     ) -> Result<Store<State>> {
-        let wasi = wasi::context(&self.function, Arc::clone(shared))?;
+        let wasi = wasi::context(&self.function, Arc::clone(shared), logs)?;
         let environ = Environ::new(&self.function, env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory, self.needs);
         let state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs), &self.function);
-        let mut store = Store::new(&self.core.engine, state);
+        let mut store = Store::new(&core.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_epoch_deadline(1);
         // Tokio's own yield comes back only after timers and sockets have had their turn: a plain wake-up would let a
@@ -85,18 +111,23 @@ impl Compiled {
     }
 
     /// A store with its instance, not yet begun.
-    async fn instantiate(&self, spec: &StartSpec, shared: &Arc<Shared>) -> Result<(Store<State>, Entry)> {
-        let mut store = self.store(&spec.env, &spec.logs, shared)?;
+    async fn instantiate(
+        &self,
+        (core, pre): (&Core, &Pre),
+        spec: &StartSpec,
+        shared: &Arc<Shared>,
+    ) -> Result<(Store<State>, Made)> {
+        let mut store = self.store(core, &spec.env, &spec.logs, shared)?;
         // A module's `start` section runs in here, so it is entered like any guest.
-        let entry = {
-            let mut making = pin!(self.pre.instantiate(&mut store));
+        let made = {
+            let mut making = pin!(pre.instantiate(&mut store));
             let made = poll_fn(|cx| {
-                self.core.ticker.touch();
+                core.ticker.touch();
                 making.as_mut().poll(cx)
             });
             made.await.map_err(|error| self.not_made(error, shared))?
         };
-        Ok((store, entry))
+        Ok((store, made))
     }
 
     fn not_made(&self, error: wasmtime::Error, shared: &Shared) -> Error {
@@ -113,14 +144,25 @@ impl Compiled {
     }
 
     async fn launch_or_park(&self, spec: StartSpec) -> Result<Started> {
-        let slot = self.core.slot(&self.needs)?;
+        let (slot, core, pre) = self.home()?;
         let began = Instant::now();
-        let shared = Arc::new(Shared::default());
-        let (store, entry) = self.instantiate(&spec, &shared).await?;
+        let shared = Arc::new(pre.shared());
+        let (store, made) = self.instantiate((core, pre), &spec, &shared).await?;
         let create = began.elapsed();
         let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);
         let most = most.saturating_add(WATERMARK);
-        let mut channel = Channel::new(Arc::clone(&self.core), shared, Guest::made(store, entry), slot, most);
+        let entry = match made {
+            Made::Guest(entry) => entry,
+            #[cfg(feature = "preview3")]
+            Made::Service(service) => {
+                let home = (Arc::clone(core), slot);
+                let sandbox =
+                    super::service::Service::start(*service, store, home, &self.function, most, self.memory);
+                let phases = Phases { create, ..Phases::default() };
+                return Ok(Started { sandbox: Box::new(sandbox), phases });
+            }
+        };
+        let mut channel = Channel::new(Arc::clone(core), shared, Guest::made(store, entry), slot, most);
         if self.function.format.is_streaming() {
             channel.run();
             poll_fn(|cx| channel.poll_parked(cx)).await;
@@ -164,7 +206,8 @@ impl Program for Compiled {
     }
 
     fn pauses(&self) -> bool {
-        false
+        // Of any other nothing runs unless somebody polls it.
+        self.pre.shares()
     }
 
     fn sees_initialisation(&self) -> bool {

@@ -10,8 +10,9 @@
 //! thread of its own. The result is kept as any module's, under the digest of what it was made from.
 
 use super::cache::{self, Digest};
-use super::code::{Code, Kind};
+use super::code::Code;
 use super::core::Slot;
+use super::nature::Kind;
 use super::program::Compiled;
 use super::shared::Shared;
 use super::state::State;
@@ -142,7 +143,7 @@ impl Taking {
         let shared = Arc::new(Shared::default());
         self.spec.stdin.iter().for_each(|piece| shared.io().push(piece.clone()));
         shared.io().close();
-        let mut store = self.base.store(&self.spec.env, &self.spec.logs, &shared)?;
+        let mut store = self.base.store(core, &self.spec.env, &self.spec.logs, &shared)?;
         let loading = async {
             let instance = pre.instantiate_async(&mut store).await?;
             store.data_mut().memory = instance.get_memory(&mut store, "memory");

@@ -11,8 +11,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, ReadBuf};
-use wasmtime_wasi::cli::{IsTerminal, StdinStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 /// Bytes that a guest may write at once: they are lifted out of its memory into one piece of the host's.
@@ -26,6 +26,7 @@ pub(super) struct Stdin(pub(super) Arc<Shared>);
 pub(super) struct Stdout(pub(super) Arc<Shared>);
 
 /// Stderr: the function's log. It takes everything at once, and drops what is beyond the function's limit itself.
+#[derive(Clone)]
 pub(super) struct Stderr(pub(super) Arc<Logs>);
 
 impl IsTerminal for Stdin {
@@ -123,6 +124,37 @@ impl OutputStream for Stdout {
             io.out.extend_from_slice(&bytes.split_to(count));
         }
         Ok(())
+    }
+}
+
+impl IsTerminal for Stderr {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stderr {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Stderr {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.0.write(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -2,7 +2,8 @@
 //! host's own streams.
 
 use super::shared::Shared;
-use super::streams::Stdin;
+use super::streams::{Stderr, Stdin};
+use crate::backend::Logs;
 use crate::error::{Error, Result};
 use crate::function::{Format, Function};
 use std::sync::Arc;
@@ -16,9 +17,15 @@ const HANDLES: usize = 256;
 const HTTP_HANDLES: usize = 16_384;
 
 /// The context of one instance.
-pub(super) fn context(function: &Function, shared: Arc<Shared>) -> Result<WasiP1Ctx> {
+pub(super) fn context(function: &Function, shared: Arc<Shared>, logs: &Arc<Logs>) -> Result<WasiP1Ctx> {
     let mut builder = WasiCtxBuilder::new();
-    builder.stdin(Stdin(shared)).allow_tcp(false).allow_udp(false);
+    builder.allow_tcp(false).allow_udp(false);
+    if function.format == Format::WasiHttp {
+        // Its requests come another way. What WASI 0.3 calls stdout and stderr is the context's.
+        builder.stdout(Stderr(Arc::clone(logs))).stderr(Stderr(Arc::clone(logs)));
+    } else {
+        builder.stdin(Stdin(shared));
+    }
     for dir in &function.dirs {
         let access = if dir.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
         builder.preopened_dir(&dir.host, &dir.guest, access).map_err(|error| {

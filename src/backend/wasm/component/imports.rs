@@ -1,12 +1,12 @@
 //! What a component may ask for, and what is said of the rest when it is deployed.
 
-use super::split;
+use super::{Preview, split};
 use crate::error::{Error, Result};
 use std::fmt::Write;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The packages that are there, each in its versions 0.2.
+/// The packages that are there, each in its versions 0.2 and 0.3.
 #[cfg(not(feature = "http-components"))]
 const OFFERED: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
@@ -41,9 +41,10 @@ fn refusal(missing: &[&str]) -> String {
     let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
     let offered: Vec<&str> = OFFERED.iter().map(|name| name.trim_start_matches("wasi:")).collect();
     let mut text = format!(
-        "it imports {}, which nothing provides: only WASI 0.2's {} are there",
+        "it imports {}, which nothing provides: only {} of WASI 0.2{} are there",
         names.join(", "),
         offered.join(", "),
+        if cfg!(feature = "preview3") { " and 0.3" } else { "" },
     );
     for (package, instead) in INSTEAD {
         if missing.iter().any(|name| belongs(name, package)) {
@@ -58,8 +59,10 @@ fn belongs(name: &str, package: &str) -> bool {
 }
 
 fn is_offered(name: &str) -> bool {
-    let (interface, fits) = split(name);
-    fits && interface.split_once('/').is_some_and(|(package, _)| OFFERED.contains(&package))
+    let (interface, preview) = split(name);
+    let is_there =
+        preview == Some(Preview::Two) || cfg!(feature = "preview3") && preview == Some(Preview::Three);
+    is_there && interface.split_once('/').is_some_and(|(package, _)| OFFERED.contains(&package))
 }
 
 #[cfg(test)]
@@ -72,7 +75,8 @@ mod tests {
             assert!(is_offered(name), "{name}");
         }
         assert_eq!(is_offered("wasi:http/types@0.2.0"), cfg!(feature = "http-components"));
-        for name in ["wasi:io/streams@0.3.0", "wasi:io/streams", "wasi:clock/x@0.2.0", "run", "a/b"] {
+        assert_eq!(is_offered("wasi:cli/stdout@0.3.0"), cfg!(feature = "preview3"));
+        for name in ["wasi:io/streams@0.4.0", "wasi:io/streams", "wasi:clock/x@0.2.0", "run", "a/b"] {
             assert!(!is_offered(name), "{name}");
         }
     }

@@ -3,6 +3,7 @@
 //! every address.
 
 use crate::backend::Logs;
+use crate::backend::wasm::engine::Purpose;
 use crate::backend::wasm::environ::Environ;
 use crate::backend::wasm::shared::Shared;
 use crate::backend::wasm::state::State;
@@ -14,6 +15,8 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p2::bindings::cli::{environment, stderr, stdin, stdout};
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{self, DynInputStream, DynOutputStream};
+#[cfg(feature = "preview3")]
+use wasmtime_wasi::p3::bindings::cli::environment as p3;
 
 /// The part of a guest's state that is not wasmtime-wasi's.
 struct Own<'a> {
@@ -41,11 +44,19 @@ fn own(state: &mut State) -> Own<'_> {
 }
 
 /// The linker that every function's component is linked with.
-pub(in crate::backend::wasm) fn linker(engine: &Engine) -> Result<Linker<State>> {
+pub(in crate::backend::wasm) fn linker(engine: &Engine, purpose: Purpose) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     #[cfg(feature = "http-components")]
     crate::backend::wasm::http::add_to_linker(&mut linker)?;
+    #[cfg(feature = "preview3")]
+    if purpose == Purpose::Services {
+        crate::backend::wasm::service::add_to_linker(&mut linker)?;
+        linker.allow_shadowing(true);
+        p3::add_to_linker::<State, HasOwn>(&mut linker, own)?;
+    }
+    #[cfg(not(feature = "preview3"))]
+    let _ = purpose;
     linker.allow_shadowing(true);
     environment::add_to_linker::<State, HasOwn>(&mut linker, own)?;
     stdin::add_to_linker::<State, HasOwn>(&mut linker, own)?;
@@ -65,6 +76,22 @@ impl environment::Host for Own<'_> {
     }
 
     fn initial_cwd(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+/// Its stdin, stdout and stderr are the context's.
+#[cfg(feature = "preview3")]
+impl p3::Host for Own<'_> {
+    fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
+        environment::Host::get_environment(self)
+    }
+
+    fn get_arguments(&mut self) -> Result<Vec<String>> {
+        environment::Host::get_arguments(self)
+    }
+
+    fn get_initial_cwd(&mut self) -> Result<Option<String>> {
         Ok(None)
     }
 }

@@ -1,5 +1,5 @@
 //! Components of WASI 0.2 (preview 2), as `componentize-py` and the targets named `wasip2` make them: commands, and
-//! those that handle HTTP requests (`http/`).
+//! those that handle HTTP requests (`http/`). Of WASI 0.3 only the latter (`service/`).
 //!
 //! A component is one sandbox as a module is, on the same buffers, limits and clockwork; wasmtime-wasi does all of its
 //! WASI but for what a function is told and its standard streams ([`linker`]). It may consist of many core modules
@@ -25,6 +25,8 @@ pub(super) const INSTANCES: u32 = 256;
 const RUN: &str = "wasi:cli/run";
 /// What one exports that handles requests.
 const HANDLER: &str = "wasi:http/incoming-handler";
+/// The same in WASI 0.3.
+const SERVICE: &str = "wasi:http/handler";
 /// One page of linear memory, in bytes.
 const PAGE: u64 = 64 << 10;
 
@@ -42,6 +44,11 @@ pub(super) fn link(linker: &Linker<State>, component: &Component) -> Result<Pre>
             let pre = wasmtime_wasi_http::p2::bindings::ProxyPre::new(pre);
             Ok(Pre::Http(Box::new(pre.map_err(misfit(HANDLER))?)))
         }
+        #[cfg(feature = "preview3")]
+        Kind::Service => {
+            let pre = wasmtime_wasi_http::p3::bindings::ServicePre::new(pre);
+            Ok(Pre::Service(Box::new(pre.map_err(misfit(SERVICE))?)))
+        }
     }
 }
 
@@ -50,12 +57,19 @@ enum Kind {
     Command,
     #[cfg(feature = "http-components")]
     Http,
+    #[cfg(feature = "preview3")]
+    Service,
 }
 
 fn kind(engine: &Engine, component: &Component) -> Result<Kind> {
     let of_component = component.component_type();
     let exports: Vec<&str> = of_component.exports(engine).map(|(name, _)| name).collect();
-    if exports.iter().any(|name| split(name) == (HANDLER, true)) {
+    let has = |interface, preview| exports.iter().any(|name| split(name) == (interface, Some(preview)));
+    #[cfg(feature = "preview3")]
+    if has(SERVICE, Preview::Three) {
+        return Ok(Kind::Service);
+    }
+    if has(HANDLER, Preview::Two) {
         #[cfg(feature = "http-components")]
         return Ok(Kind::Http);
         #[cfg(not(feature = "http-components"))]
@@ -63,11 +77,12 @@ fn kind(engine: &Engine, component: &Component) -> Result<Kind> {
             "it exports `{HANDLER}`, but this build of kiln calls none: build it with the feature `http-components`"
         )));
     }
-    if exports.iter().any(|name| split(name) == (RUN, true)) {
+    if has(RUN, Preview::Two) {
         return Ok(Kind::Command);
     }
     Err(Error::invalid(format!(
-        "it is neither a command nor does it handle requests: it exports no `{RUN}` and no `{HANDLER}` of WASI 0.2{}",
+        "it is neither a command nor does it handle requests: it exports no `{RUN}` and no `{HANDLER}` of WASI 0.2{}{}",
+        if cfg!(feature = "preview3") { format!(", and no `{SERVICE}` of WASI 0.3") } else { String::new() },
         match exports.as_slice() {
             [] => String::new(),
             some => format!(
@@ -78,9 +93,24 @@ fn kind(engine: &Engine, component: &Component) -> Result<Kind> {
     )))
 }
 
-/// An interface's name, and whether its version is one of 0.2.
-fn split(name: &str) -> (&str, bool) {
-    name.split_once('@').map_or((name, false), |(name, version)| (name, version.starts_with("0.2.")))
+/// Versions of WASI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Preview {
+    /// 0.2.
+    Two,
+    /// 0.3.
+    Three,
+}
+
+/// An interface's name, and which version of WASI it is of, if of any.
+fn split(name: &str) -> (&str, Option<Preview>) {
+    let Some((name, version)) = name.split_once('@') else { return (name, None) };
+    let preview = match version {
+        two if two.starts_with("0.2.") => Some(Preview::Two),
+        three if three.starts_with("0.3.") => Some(Preview::Three),
+        _ => None,
+    };
+    (name, preview)
 }
 
 /// What its instances take.

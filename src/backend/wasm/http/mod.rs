@@ -10,8 +10,8 @@
 //! send requests to is the function's to say (`hooks.rs`).
 
 mod hooks;
-mod reply;
-mod request;
+pub(super) mod reply;
+pub(super) mod request;
 mod serve;
 
 pub(super) use hooks::Hooks;

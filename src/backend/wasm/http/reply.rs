@@ -5,6 +5,7 @@ use crate::exchange::{Kind, put_field, put_header, put_part};
 use bytes::BufMut;
 use http_body::Body;
 use parking_lot::Mutex;
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,23 +19,27 @@ pub(super) type Set = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 pub(super) type Slot = Arc<Mutex<Option<Set>>>;
 
 /// How far a reply has come.
-pub(super) enum Reply {
+pub(in crate::backend::wasm) enum Reply {
     /// It may be set.
     Awaited(Slot),
-    /// Its head is written.
+    /// Its head is written. Both previews' bodies are of this type.
     Begun(HyperOutgoingBody),
     /// All of it is written.
     Whole,
 }
 
 impl Reply {
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::backend::wasm) fn is_whole(&self) -> bool {
         matches!(self, Self::Whole)
     }
 
     /// Writes what there is of it and what there is room for. True if that was anything: the guest may have been
     /// waiting for it. An error is the guest's: its reply can't be told in full.
-    pub(super) fn pump(&mut self, shared: &Shared, cx: &mut Context<'_>) -> wasmtime::Result<bool> {
+    pub(in crate::backend::wasm) fn pump(
+        &mut self,
+        shared: &Shared,
+        cx: &mut Context<'_>,
+    ) -> wasmtime::Result<bool> {
         let mut moved = false;
         loop {
             match self {
@@ -43,8 +48,16 @@ impl Reply {
                     *self = begin(set, &mut shared.io());
                 }
                 Self::Begun(body) => {
-                    if shared.io().room() == 0 {
-                        return Ok(moved);
+                    {
+                        let mut io = shared.io();
+                        if io.is_abandoned() {
+                            *self = Self::Whole;
+                            return Ok(true);
+                        }
+                        if io.room() == 0 {
+                            io.await_room(cx);
+                            return Ok(moved);
+                        }
                     }
                     let frame = match Pin::new(body).poll_frame(cx) {
                         Poll::Pending => return Ok(moved),
@@ -99,22 +112,36 @@ impl Reply {
 }
 
 fn begin(set: Set, io: &mut Io) -> Reply {
-    let response = match set {
-        Ok(response) => response,
-        Err(error) => {
-            failed(io, &format!("the component answered with the error {error:?}"));
-            return Reply::Whole;
-        }
-    };
-    let (head, body) = response.into_parts();
-    put_part(&mut io.out, Kind::Head, |to| {
-        to.put_u16_le(head.status.as_u16());
-        for (name, value) in &head.headers {
-            put_field(to, name.as_str().as_bytes());
-            put_field(to, value.as_bytes());
-        }
-    });
-    Reply::Begun(body)
+    match set {
+        Ok(response) => Reply::begin(response, io),
+        Err(error) => Reply::refused(&error, io),
+    }
+}
+
+impl Reply {
+    /// The guest has answered with an error.
+    pub(in crate::backend::wasm) fn refused(error: &impl Debug, io: &mut Io) -> Self {
+        Self::failed(&format!("the component answered with the error {error:?}"), io)
+    }
+
+    /// There is none, and why.
+    pub(in crate::backend::wasm) fn failed(why: &str, io: &mut Io) -> Self {
+        failed(io, why);
+        Self::Whole
+    }
+
+    /// The guest has answered: its head is written.
+    pub(in crate::backend::wasm) fn begin(response: http::Response<HyperOutgoingBody>, io: &mut Io) -> Self {
+        let (head, body) = response.into_parts();
+        put_part(&mut io.out, Kind::Head, |to| {
+            to.put_u16_le(head.status.as_u16());
+            for (name, value) in &head.headers {
+                put_field(to, name.as_str().as_bytes());
+                put_field(to, value.as_bytes());
+            }
+        });
+        Self::Begun(body)
+    }
 }
 
 fn failed(io: &mut Io, why: &str) {

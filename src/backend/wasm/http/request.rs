@@ -1,6 +1,6 @@
 //! A request, from stdin to the guest: its head is read at once, its body as the guest asks for it.
 
-use crate::backend::wasm::shared::Shared;
+use crate::backend::wasm::shared::{Io, Shared};
 use crate::exchange::{Fields, HEADER, Header, Kind};
 use bytes::{Buf, Bytes};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
@@ -10,19 +10,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::Error;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
 /// A request whose head has been read.
-pub(super) struct Incoming {
-    pub(super) scheme: Scheme,
-    pub(super) request: Request<IncomingBody>,
+pub(in crate::backend::wasm) struct Incoming {
+    pub(in crate::backend::wasm) scheme: Bytes,
+    pub(in crate::backend::wasm) authority: Bytes,
+    /// With its path as its URI.
+    pub(in crate::backend::wasm) request: Request<IncomingBody>,
     /// The same body, for whoever reads over what the guest leaves of it.
-    pub(super) body: IncomingBody,
+    pub(in crate::backend::wasm) body: IncomingBody,
 }
 
 /// Waits for the next request; `None` once stdin has ended.
-pub(super) async fn next(shared: &Arc<Shared>) -> wasmtime::Result<Option<Incoming>> {
-    std::future::poll_fn(|_| shared.poll_read()).await;
+pub(in crate::backend::wasm) async fn next(shared: &Arc<Shared>) -> wasmtime::Result<Option<Incoming>> {
+    std::future::poll_fn(|cx| {
+        shared.io().await_input(cx);
+        let polled = shared.poll_read();
+        if polled.is_pending() {
+            // Whoever waits for it to be at rest can see now that it is.
+            shared.io().call_back();
+        }
+        polled
+    })
+    .await;
     let mut io = shared.io();
     io.resume();
     if io.ended() {
@@ -49,11 +59,6 @@ fn read(fields: Bytes, body: IncomingBody) -> wasmtime::Result<Incoming> {
     let missing = || wasmtime::Error::msg("a request's head is incomplete");
     let mut field = || fields.next().ok_or_else(missing);
     let (method, scheme, authority, path) = (field()?, field()?, field()?, field()?);
-    let scheme = match &scheme[..] {
-        b"http" => Scheme::Http,
-        b"https" => Scheme::Https,
-        other => Scheme::Other(String::from_utf8_lossy(other).into_owned()),
-    };
     let mut request = Request::new(body.clone());
     *request.method_mut() = Method::from_bytes(&method)?;
     *request.uri_mut() = Uri::from_maybe_shared(path)?;
@@ -62,14 +67,12 @@ fn read(fields: Bytes, body: IncomingBody) -> wasmtime::Result<Incoming> {
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         headers.append(HeaderName::from_bytes(&name)?, HeaderValue::from_maybe_shared(value)?);
     }
-    // Where the authority is looked for; the guest doesn't see it among its headers.
-    headers.insert(http::header::HOST, HeaderValue::from_maybe_shared(authority)?);
-    Ok(Incoming { scheme, request, body })
+    Ok(Incoming { scheme, authority, request, body })
 }
 
 /// A request's body as it comes. Clones are the same body.
 #[derive(Clone)]
-pub(super) struct IncomingBody {
+pub(in crate::backend::wasm) struct IncomingBody {
     shared: Arc<Shared>,
     left: Arc<Mutex<Left>>,
 }
@@ -85,7 +88,7 @@ struct Left {
 
 impl IncomingBody {
     /// The next of it; none at its end.
-    fn poll_piece(&self) -> Poll<Option<Result<Bytes, Error>>> {
+    fn poll_piece(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let mut left = self.left.lock();
         let mut io = self.shared.io();
         while left.part == 0 {
@@ -93,11 +96,7 @@ impl IncomingBody {
                 return Poll::Ready(None);
             }
             if io.queued() < HEADER {
-                return if io.readable() && io.ended() {
-                    Poll::Ready(Some(Err(cut())))
-                } else {
-                    Poll::Pending
-                };
+                return pending(&mut io, cx);
             }
             let Some(part) = header(&mut io.take_piece(HEADER)) else {
                 return Poll::Ready(Some(Err(cut())));
@@ -106,16 +105,16 @@ impl IncomingBody {
         }
         let piece = io.take_piece(left.part);
         if piece.is_empty() {
-            return if io.ended() { Poll::Ready(Some(Err(cut()))) } else { Poll::Pending };
+            return pending(&mut io, cx);
         }
         left.part -= piece.len().min(left.part);
         Poll::Ready(Some(Ok(piece)))
     }
 
     /// Reads over what is left of it. Nobody that still holds it reads on into the next request.
-    pub(super) fn skip(&self) -> Poll<()> {
+    pub(in crate::backend::wasm) fn skip(&self, cx: &Context<'_>) -> Poll<()> {
         loop {
-            match self.poll_piece() {
+            match self.poll_piece(cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => {
                     *self.left.lock() = Left { part: 0, last: true };
@@ -131,12 +130,21 @@ fn cut() -> Error {
     Error::HttpRequestBodySize(None)
 }
 
+/// There will be more, unless stdin has ended in the middle.
+fn pending(io: &mut Io, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    if io.ended() {
+        return Poll::Ready(Some(Err(cut())));
+    }
+    io.await_input(cx);
+    Poll::Pending
+}
+
 impl Body for IncomingBody {
     type Data = Bytes;
     type Error = Error;
 
-    /// Never wakes: more of it comes with the next poll of the sandbox, which is what runs the guest.
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.poll_piece().map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    /// Where the guest runs in its caller's poll this never wakes: more of it comes with the next one.
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }

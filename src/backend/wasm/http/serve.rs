@@ -1,8 +1,10 @@
 //! A component's life: one request after the other, until its stdin ends.
 
 use super::reply::{Reply, Slot};
-use super::request;
+use super::request::{self, Incoming};
 use crate::backend::wasm::state::State;
+use http::HeaderValue;
+use http::header::HOST;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,11 +13,19 @@ use tokio::task::unconstrained;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
 /// Serves requests from the sandbox's stdin. It rests where a module does: parked, waiting for the next one.
 pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State>) -> wasmtime::Result<()> {
     let shared = Arc::clone(&store.data().shared);
-    while let Some(request::Incoming { scheme, request, body }) = request::next(&shared).await? {
+    while let Some(Incoming { scheme, authority, mut request, body }) = request::next(&shared).await? {
+        let scheme = match &scheme[..] {
+            b"http" => Scheme::Http,
+            b"https" => Scheme::Https,
+            other => Scheme::Other(String::from_utf8_lossy(other).into_owned()),
+        };
+        // Where the authority is looked for; the guest doesn't see it among its headers.
+        request.headers_mut().insert(HOST, HeaderValue::from_maybe_shared(authority)?);
         let slot = Slot::default();
         let set = Arc::clone(&slot);
         let mut http = store.data_mut().http();
@@ -49,7 +59,7 @@ pub(in crate::backend::wasm) async fn serve(proxy: Proxy, mut store: Store<State
             // share of turns: what is there then would be taken for never written.
             unconstrained(answered).await?;
         }
-        poll_fn(|_| body.skip()).await;
+        poll_fn(|cx| body.skip(cx)).await;
     }
     Ok(())
 }
