@@ -1,5 +1,5 @@
 //! `wasi:http` components under Kiln's server against `wasmtime serve`: a fresh instance for each request on both sides, the same
-//! component, the same load.
+//! component, the same load. Those of WASI 0.3 also with many requests in one instance.
 //!
 //! `cargo bench --bench serve` prints the table of `cargo bench --bench floors` with its own rows, `floor` being `wasmtime serve`;
 //! rounds, medians and `KILN_BENCH_*` are as there. `scripts/test-wasmtime-serve` makes what it needs; without that the rows
@@ -19,7 +19,7 @@ mod client;
 mod servers;
 
 use plan::Plan;
-use servers::{Kiln, Serve};
+use servers::{Kiln, Reuse, Serve};
 use stats::{Rounds, Unit};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let done = match args.as_slice() {
         // This program as its own client or server, in a process of its own.
         [client::ROLE, rest @ ..] => client::child(rest),
-        [servers::ROLE, component] => servers::child(Path::new(component)),
+        [servers::ROLE, concurrency, component] => servers::child(concurrency, Path::new(component)),
         _ => bench(&Plan::from_env()),
     };
     match done {
@@ -50,23 +50,36 @@ fn main() -> ExitCode {
 
 fn bench(plan: &Plan) -> Result<()> {
     let mut table = Table::begin(plan);
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proxy/proxy.wasm");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let kept = servers::kept().join("components");
     // An interpreter's request takes milliseconds: more of them are needed for a 99th percentile.
-    for (language, component, slice) in [
-        ("Rust", fixture, Duration::from_millis(500)),
-        ("JavaScript", kept.join("js.wasm"), Duration::from_secs(1)),
-        ("Python", kept.join("python.wasm"), Duration::from_secs(2)),
+    let (short, long, longer) = (Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2));
+    for (what, component, slice, reuse) in [
+        ("Rust component", fixtures.join("proxy/proxy.wasm"), short, Reuse::Fresh),
+        ("JavaScript component", kept.join("js.wasm"), long, Reuse::Fresh),
+        ("Python component", kept.join("python.wasm"), longer, Reuse::Fresh),
+        ("Rust component of 0.3", fixtures.join("service/service.wasm"), short, Reuse::Fresh),
+        ("Rust component of 0.3, shared", fixtures.join("service/service.wasm"), short, Reuse::Shared(16)),
+        ("JavaScript component of 0.3", kept.join("js-service.wasm"), long, Reuse::Fresh),
+        ("Python component of 0.3", kept.join("python-service.wasm"), longer, Reuse::Fresh),
+        ("Python component of 0.3, shared", kept.join("python-service.wasm"), longer, Reuse::Shared(16)),
     ] {
-        rows(plan, &mut table, language, &component, slice)?;
+        rows(plan, &mut table, what, &component, slice, reuse)?;
     }
     table.end();
     Ok(())
 }
 
-fn rows(plan: &Plan, table: &mut Table, language: &str, component: &PathBuf, slice: Duration) -> Result<()> {
+fn rows(
+    plan: &Plan,
+    table: &mut Table,
+    what: &str,
+    component: &PathBuf,
+    slice: Duration,
+    reuse: Reuse,
+) -> Result<()> {
     for connections in [1, 16] {
-        let case = format!("{language} component, {connections} connections");
+        let case = format!("{what}, {connections} connections");
         if !plan.wants(&case) {
             continue;
         }
@@ -79,7 +92,7 @@ fn rows(plan: &Plan, table: &mut Table, language: &str, component: &PathBuf, sli
             table.absent(&case, &why);
             continue;
         }
-        let (theirs, ours) = (Serve::start(&program, component)?, Kiln::start(component)?);
+        let (theirs, ours) = (Serve::start(&program, component, reuse)?, Kiln::start(component, reuse)?);
         let count = plan.rounds(2, 15);
         let slice = plan.pick(slice / 5, slice);
         let rounds = client::run([theirs.target(), ours.target()], connections, count, slice)?;
@@ -89,7 +102,7 @@ fn rows(plan: &Plan, table: &mut Table, language: &str, component: &PathBuf, sli
             slowest.add(theirs.p99, ours.p99);
         }
         // With one connection a core is idle: what is promised is what a loaded server does.
-        let promised = connections > 1;
+        let promised = connections > 1 && reuse == Reuse::Fresh;
         table.row(&case, Unit::Rate, &rates, if promised { Promise::AtLeast(1.3) } else { Promise::None });
         let promise = if promised { Promise::AtMost(1.0) } else { Promise::None };
         table.row(&format!("{case}: p99"), Unit::Time, &slowest, promise);

@@ -45,6 +45,15 @@ impl Drop for Process {
     }
 }
 
+/// How many requests one instance serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// One.
+    Fresh,
+    /// Any number, so many at once.
+    Shared(u32),
+}
+
 /// `wasmtime serve`, with a fresh instance for each request, which is its default for preview 2, said all the same.
 pub(crate) struct Serve {
     address: SocketAddr,
@@ -52,10 +61,16 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn start(program: &Path, component: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path, component: &Path, reuse: Reuse) -> Result<Self> {
+        let (each, at_once) = match reuse {
+            Reuse::Fresh => (1, 1),
+            Reuse::Shared(at_once) => (u32::MAX, at_once),
+        };
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let child = Command::new(program)
-            .args(["serve", "-S", "cli", "--max-instance-reuse-count", "1", "--addr", &address.to_string()])
+            .args(["serve", "-S", "cli", "--addr", &address.to_string()])
+            .args(["--max-instance-reuse-count", &each.to_string()])
+            .args(["--max-instance-concurrent-reuse-count", &at_once.to_string()])
             .arg(component)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -83,9 +98,11 @@ pub(crate) struct Kiln {
 }
 
 impl Kiln {
-    pub(crate) fn start(component: &Path) -> Result<Self> {
+    pub(crate) fn start(component: &Path, reuse: Reuse) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg(ROLE).arg(component).stdout(Stdio::piped()).spawn()?;
+        let at_once = if let Reuse::Shared(at_once) = reuse { at_once } else { 1 };
+        let mut child =
+            command.args([ROLE, &at_once.to_string()]).arg(component).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let process = Process(child);
         let mut line = String::new();
@@ -99,14 +116,16 @@ impl Kiln {
     }
 }
 
-/// Kiln's server: prints its address and serves until it is ended.
-pub(crate) fn child(component: &Path) -> Result<()> {
+/// Kiln's server, with one function that takes so many requests at once: prints its address and serves until it is ended.
+pub(crate) fn child(concurrency: &str, component: &Path) -> Result<()> {
+    let mut function = Function::wasm("proxy", component);
+    function.limits.concurrency = concurrency.parse()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let budget = 4 << 30;
         let wasm = Wasm::new(WasmConfig { budget, ..WasmConfig::default() })?;
         let host = Host::builder().memory(budget).backend(Arc::new(wasm)).build()?;
-        host.deploy(Function::wasm("proxy", component)).await?;
+        host.deploy(function).await?;
         let server = Server::bind(([127, 0, 0, 1], 0).into(), host).await?;
         println!("{}", server.local_addr());
         server.run(std::future::pending()).await;

@@ -187,6 +187,42 @@ fn of_many(memories: usize, tables: usize) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
+/// A command that consists of two components: one asks the other for a text, which goes from memory to memory.
+fn of_two() -> Vec<u8> {
+    let text = r#"(component
+      (component $one
+        (core module $m (memory (export "memory") 1) (data (i32.const 64) "a text")
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+          (func (export "tell") (result i32)
+            (i32.store (i32.const 16) (i32.const 64)) (i32.store (i32.const 20) (i32.const 6)) (i32.const 16)))
+        (core instance $i (instantiate $m))
+        (func (export "tell") (result string)
+          (canon lift (core func $i "tell") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+      (component $other
+        (import "tell" (func $tell (result string)))
+        (core module $memory (memory (export "memory") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+        (core instance $memory (instantiate $memory))
+        (core func $lowered (canon lower (func $tell) (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+        (core module $m (import "host" "tell" (func $tell (param i32))) (import "memory" "memory" (memory 1))
+          (func (export "run") (result i32) (call $tell (i32.const 8))
+            (i32.ne (i32.load8_u (i32.load (i32.const 8))) (i32.const 97))))
+        (core instance $i (instantiate $m (with "memory" (instance $memory))
+          (with "host" (instance (export "tell" (func $lowered))))))
+        (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+      (instance $one (instantiate $one))
+      (instance $other (instantiate $other (with "tell" (func $one "tell"))))
+      (instance $command (export "run" (func $other "run")))
+      (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+    wat::parse_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn one_that_is_composed_of_others_runs() {
+    let (_, exit, _) = run(&backend(), oneshot(of_two()), b"").await;
+    assert_eq!(exit, Exit::Code(0));
+}
+
 #[tokio::test]
 async fn one_takes_as_many_slots_as_it_has_memories_or_groups_of_tables() {
     async fn fit(wasm: &Wasm, component: Vec<u8>) -> usize {

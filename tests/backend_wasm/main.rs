@@ -14,6 +14,8 @@ mod components;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod heap;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod prepare;

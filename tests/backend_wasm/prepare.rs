@@ -17,6 +17,7 @@ async fn a_module_that_cannot_run_says_what_is_wrong() {
     refused(&wasm, oneshot("(component (core"), invalid, &["not a component that can run"]).await;
     let cases = [
         (r#"(module (memory (export "memory") 1))"#, "no `_start`"),
+        (r#"(module (memory (export "memory") 1) (memory 1) (func (export "_start")))"#, "2"),
         (r#"(module (memory (export "memory") 1) (func (export "_initialize")))"#, "a library"),
         (r#"(module (memory (export "memory") 1) (func (export "_start") (param i32)))"#, "`_start`"),
         (r#"(module (func (export "_start")))"#, "no `memory`"),

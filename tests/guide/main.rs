@@ -112,6 +112,7 @@ fn module(name: &str, folder: &Path) -> PathBuf {
     let file = folder.join(Path::new(name).file_name().unwrap());
     let code = match name {
         _ if name.ends_with("_http.wasm") => of("fixtures/proxy/proxy.wasm"),
+        _ if name.ends_with("_service.wasm") => of("fixtures/service/service.wasm"),
         _ if name.contains("wasip2") => components::componentize(&echo),
         _ => echo,
     };

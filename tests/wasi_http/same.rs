@@ -1,4 +1,5 @@
-//! The same requests to Kiln's server and to `wasmtime serve`, for components made by three toolchains: replies are the same.
+//! The same requests to Kiln's server and to `wasmtime serve`, for components made by three toolchains for each version of WASI:
+//! replies are the same.
 //!
 //! `scripts/test-wasmtime-serve` makes what it needs; `KILN_REQUIRE_SERVE=1` makes it required.
 
@@ -39,6 +40,8 @@ impl Serve {
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let child = Command::new(program)
             .args(["serve", "-S", "cli", "--addr", &format!("127.0.0.1:{port}")])
+            // As Kiln does it: components of WASI 0.3 would be given more.
+            .args(["--max-instance-reuse-count", "1"])
             .arg(component)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -158,4 +161,22 @@ async fn python_replies_as_under_wasmtime_serve() {
 #[tokio::test]
 async fn javascript_replies_as_under_wasmtime_serve() {
     replies_are_the_same(kept().join("components/js.wasm")).await;
+}
+
+#[cfg(feature = "preview3")]
+#[tokio::test]
+async fn rust_of_preview_3_replies_as_under_wasmtime_serve() {
+    replies_are_the_same(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/service/service.wasm")).await;
+}
+
+#[cfg(feature = "preview3")]
+#[tokio::test]
+async fn python_of_preview_3_replies_as_under_wasmtime_serve() {
+    replies_are_the_same(kept().join("components/python-service.wasm")).await;
+}
+
+#[cfg(feature = "preview3")]
+#[tokio::test]
+async fn javascript_of_preview_3_replies_as_under_wasmtime_serve() {
+    replies_are_the_same(kept().join("components/js-service.wasm")).await;
 }

@@ -86,10 +86,8 @@ fn common(purpose: Purpose) -> Config {
         #[cfg(feature = "preview3")]
         Purpose::Services => config.concurrency_support(true).wasm_component_model_async(true),
     };
-    config
-        .epoch_interruption(true)
-        // One memory for each module, so that its limit is the sandbox's.
-        .wasm_multi_memory(false);
+    // A module has one memory nevertheless, but what wasmtime writes itself to join two components has both of theirs.
+    config.epoch_interruption(true).wasm_multi_memory(true);
     config
 }
 

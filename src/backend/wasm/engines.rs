@@ -82,10 +82,12 @@ impl Engines {
     }
 
     pub(super) fn figures(&self) -> WasmFigures {
-        let mut others = Vec::from_iter(self.heaps.lock().clone());
+        let heaps = self.heaps.lock().clone();
         #[cfg(feature = "preview3")]
-        others.extend(self.services.lock().clone());
-        let all = || std::iter::once(&self.general).chain(&others);
+        let services = self.services.lock().clone();
+        #[cfg(not(feature = "preview3"))]
+        let services = None;
+        let all = || std::iter::once(&self.general).chain(&heaps).chain(&services);
         WasmFigures {
             instances: self.general.ceiling.instances,
             // The others' are among them.

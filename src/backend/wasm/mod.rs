@@ -15,6 +15,7 @@
 //! Time: the guest yields to the executor at each epoch (about 1 ms, `ticker.rs`), so an endless loop neither keeps
 //! its worker thread to itself nor outruns its caller's deadline. Memory: a limiter for each store (`limiter.rs`).
 
+mod bells;
 mod cache;
 mod ceiling;
 mod channel;

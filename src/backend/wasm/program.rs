@@ -151,9 +151,11 @@ impl Compiled {
         let create = began.elapsed();
         let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);
         let most = most.saturating_add(WATERMARK);
+        #[cfg(not(feature = "preview3"))]
+        let Made::Guest(entry) = made;
+        #[cfg(feature = "preview3")]
         let entry = match made {
             Made::Guest(entry) => entry,
-            #[cfg(feature = "preview3")]
             Made::Service(service) => {
                 let home = (Arc::clone(core), slot);
                 let sandbox =

@@ -4,11 +4,12 @@
 //! and the sandbox's handle both own the buffers. One that runs on a task of its own (`service/`) has [`Bells`] beside: whoever
 //! waits is woken by the other side.
 
+use super::bells::Bells;
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 /// Bytes of stdout that a guest may be ahead of its reader, unless a longer piece is expected.
 pub(super) const WATERMARK: usize = 64 << 10;
@@ -44,35 +45,13 @@ pub(super) struct Io {
     /// What the guest waited for has come since it last ran to an epoch's end.
     resumed: bool,
     /// Who waits, where the two sides run on tasks of their own.
-    bells: Option<Box<Bells>>,
+    pub(super) bells: Bells,
     /// Whether its caller has gone: what the guest still writes is nobody's.
+    #[cfg(feature = "preview3")]
     abandoned: bool,
     /// Why nothing more will come, though the guest lives on.
+    #[cfg(feature = "preview3")]
     broken: Option<String>,
-}
-
-/// Who is to be woken.
-#[derive(Default)]
-struct Bells {
-    /// The guest, when there is more of stdin.
-    input: Option<Waker>,
-    /// The guest, when there is room in stdout.
-    room: Option<Waker>,
-    /// The caller, when there is more of stdout, or the guest is at rest.
-    output: Option<Waker>,
-}
-
-fn ring(bell: &mut Option<Waker>) {
-    if let Some(waker) = bell.take() {
-        waker.wake();
-    }
-}
-
-fn hang(bell: &mut Option<Waker>, cx: &Context<'_>) {
-    match bell {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *bell = Some(cx.waker().clone()),
-    }
 }
 
 /// What the guest waits for, as far as it is ours to give.
@@ -93,7 +72,7 @@ impl Shared {
     /// For two sides that run on tasks of their own.
     #[cfg(feature = "preview3")]
     pub(super) fn apart() -> Self {
-        Self { io: Mutex::new(Io { bells: Some(Box::default()), ..Io::default() }), ..Self::default() }
+        Self { io: Mutex::new(Io { bells: Bells::hung(), ..Io::default() }), ..Self::default() }
     }
 
     pub(super) fn io(&self) -> parking_lot::MutexGuard<'_, Io> {
@@ -160,62 +139,34 @@ impl Shared {
 
 impl Io {
     pub(super) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() && !self.abandoned {
+        if !bytes.is_empty() && !self.is_abandoned() {
             self.input.push_back(bytes);
-            if let Some(bells) = &mut self.bells {
-                ring(&mut bells.input);
-            }
-        }
-    }
-
-    /// The guest waits for more of stdin.
-    pub(super) fn await_input(&mut self, cx: &Context<'_>) {
-        if let Some(bells) = &mut self.bells {
-            hang(&mut bells.input, cx);
-        }
-    }
-
-    /// The guest waits for room in stdout.
-    pub(super) fn await_room(&mut self, cx: &Context<'_>) {
-        if let Some(bells) = &mut self.bells {
-            hang(&mut bells.room, cx);
-        }
-    }
-
-    /// The caller waits for stdout, or for the guest to be at rest.
-    pub(super) fn await_output(&mut self, cx: &Context<'_>) {
-        if let Some(bells) = &mut self.bells {
-            hang(&mut bells.output, cx);
-        }
-    }
-
-    /// There is more of stdout, or the guest has come to rest.
-    pub(super) fn call_back(&mut self) {
-        if let Some(bells) = &mut self.bells {
-            ring(&mut bells.output);
+            self.bells.more_input();
         }
     }
 
     /// The caller has gone.
+    #[cfg(feature = "preview3")]
     pub(super) fn abandon(&mut self) {
         (self.abandoned, self.closed) = (true, true);
         self.input.clear();
         self.out = BytesMut::new();
-        if let Some(bells) = &mut self.bells {
-            ring(&mut bells.input);
-            ring(&mut bells.room);
-        }
+        self.bells.more_input();
+        self.bells.more_room();
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        self.abandoned
+        #[cfg(feature = "preview3")]
+        return self.abandoned;
+        #[cfg(not(feature = "preview3"))]
+        false
     }
 
     /// Nothing more will come, and why.
     #[cfg(feature = "preview3")]
     pub(super) fn break_off(&mut self, why: String) {
         self.broken = Some(why);
-        self.call_back();
+        self.bells.more_output();
     }
 
     #[cfg(feature = "preview3")]
@@ -230,9 +181,7 @@ impl Io {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
-        if let Some(bells) = &mut self.bells {
-            ring(&mut bells.input);
-        }
+        self.bells.more_input();
     }
 
     pub(super) fn readable(&self) -> bool {
@@ -340,9 +289,7 @@ impl Io {
         if self.out.is_empty() {
             return None;
         }
-        if let Some(bells) = &mut self.bells {
-            ring(&mut bells.room);
-        }
+        self.bells.more_room();
         Some(self.out.split().freeze())
     }
 

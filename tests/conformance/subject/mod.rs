@@ -11,6 +11,8 @@ pub mod fake_wasm;
 mod js;
 #[cfg(feature = "http-components")]
 pub mod wasi_http;
+#[cfg(feature = "preview3")]
+pub mod wasi_service;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 #[cfg(feature = "wasm")]
@@ -79,5 +81,8 @@ pub trait Subject: Send + Sync {
     }
 }
 
-/// Makes a subject for a test of this name; `None` after saying that it is skipped.
-pub type Open = fn(&'static str) -> Pin<Box<dyn Future<Output = Option<Box<dyn Subject>>>>>;
+/// A subject that is being made; `None` after saying that it is skipped.
+pub type Opening = Pin<Box<dyn Future<Output = Option<Box<dyn Subject>>>>>;
+
+/// Makes a subject for a test of this name.
+pub type Open = fn(&'static str) -> Opening;

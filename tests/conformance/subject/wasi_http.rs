@@ -1,26 +1,30 @@
 //! A `wasi:http` component over wasmtime, which answers as well as it fails.
 
 use super::wasm::{WasmSubject, backend};
-use super::{Open, Program, Subject};
+use super::{Open, Opening, Program, Subject};
 use async_trait::async_trait;
 use kiln::backend::Backend;
 use kiln::{Function, Runtime};
 use std::path::Path;
 use std::sync::Arc;
 
-pub const OPEN: Open =
-    |_| Box::pin(async { Some(Box::new(ProxySubject(WasmSubject { backend: backend() })) as _) });
+pub const OPEN: Open = |_| open("proxy/proxy.wasm");
 
-struct ProxySubject(WasmSubject);
+/// The subject with one of the fixtures.
+pub fn open(file: &'static str) -> Opening {
+    Box::pin(async move { Some(Box::new(Component(WasmSubject { backend: backend() }, file)) as _) })
+}
+
+struct Component(WasmSubject, &'static str);
 
 #[async_trait]
-impl Subject for ProxySubject {
+impl Subject for Component {
     fn backend(&self) -> Arc<dyn Backend> {
         self.0.backend()
     }
 
     fn function(&self, name: &str, _guest: &str) -> Function {
-        Function::wasm(name, Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/proxy/proxy.wasm"))
+        Function::wasm(name, Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(self.1))
     }
 
     async fn runtime(&self) -> Result<Runtime, String> {

@@ -55,7 +55,7 @@ impl Reply {
                             return Ok(true);
                         }
                         if io.room() == 0 {
-                            io.await_room(cx);
+                            io.bells.await_room(cx);
                             return Ok(moved);
                         }
                     }

@@ -24,11 +24,11 @@ pub(in crate::backend::wasm) struct Incoming {
 /// Waits for the next request; `None` once stdin has ended.
 pub(in crate::backend::wasm) async fn next(shared: &Arc<Shared>) -> wasmtime::Result<Option<Incoming>> {
     std::future::poll_fn(|cx| {
-        shared.io().await_input(cx);
+        shared.io().bells.await_input(cx);
         let polled = shared.poll_read();
         if polled.is_pending() {
             // Whoever waits for it to be at rest can see now that it is.
-            shared.io().call_back();
+            shared.io().bells.more_output();
         }
         polled
     })
@@ -135,7 +135,7 @@ fn pending(io: &mut Io, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> 
     if io.ended() {
         return Poll::Ready(Some(Err(cut())));
     }
-    io.await_input(cx);
+    io.bells.await_input(cx);
     Poll::Pending
 }
 

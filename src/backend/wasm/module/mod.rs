@@ -16,6 +16,10 @@ const PAGE: u64 = 64 << 10;
 
 /// Whether it is a command.
 pub(super) fn check(module: &Module) -> Result<()> {
+    let memories = module.resources_required().num_memories;
+    if memories > 1 {
+        return Err(Error::invalid(format!("it has {memories} memories: build it with one")));
+    }
     match module.get_export("_start") {
         Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
         Some(_) => {

@@ -73,7 +73,7 @@ impl Crew {
             first
         });
         // Whoever looks at `ended` and then waits does both under this lock.
-        self.lanes.lock().iter().for_each(|lane| lane.io().call_back());
+        self.lanes.lock().iter().for_each(|lane| lane.io().bells.more_output());
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -109,7 +109,7 @@ impl Crew {
     /// Whether nothing that was begun in it still goes on.
     pub(super) fn set_quiet(&self, quiet: bool) {
         if self.quiet.swap(quiet, SeqCst) != quiet && quiet {
-            self.lanes.lock().iter().for_each(|lane| lane.io().call_back());
+            self.lanes.lock().iter().for_each(|lane| lane.io().bells.more_output());
         }
     }
 

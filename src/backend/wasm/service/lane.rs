@@ -58,7 +58,7 @@ impl Stdio for Lane {
         if io.broken().is_some() || self.crew.has_ended() {
             return Poll::Ready(Ok(None));
         }
-        io.await_output(cx);
+        io.bells.await_output(cx);
         Poll::Pending
     }
 
@@ -73,7 +73,7 @@ impl Stdio for Lane {
             io.rest();
             return Poll::Ready(());
         }
-        io.await_output(cx);
+        io.bells.await_output(cx);
         Poll::Pending
     }
 

@@ -109,7 +109,7 @@ async fn serve(
                     Ok(_) if reply.is_whole() => return Poll::Ready(Ok(())),
                     Ok(true) => {}
                     Ok(false) => {
-                        lane.io().call_back();
+                        lane.io().bells.more_output();
                         return Poll::Pending;
                     }
                 }
@@ -118,7 +118,7 @@ async fn serve(
         if let Err(error) = written.await {
             return broken(&lane, &error);
         }
-        lane.io().call_back();
+        lane.io().bells.more_output();
         poll_fn(|cx| body.skip(cx)).await;
     }
 }
