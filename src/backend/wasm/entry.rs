@@ -1,6 +1,5 @@
 //! From linked code to a guest that can begin: the one place where modules and components are made differently.
 
-use super::shared::Shared;
 use super::state::State;
 use crate::function::Format;
 use std::pin::Pin;
@@ -67,15 +66,6 @@ impl Pre {
             #[cfg(feature = "preview3")]
             Self::Service(_) => true,
         }
-    }
-
-    /// The buffers between an instance and whoever reads it.
-    pub(super) fn shared(&self) -> Shared {
-        #[cfg(feature = "preview3")]
-        if self.shares() {
-            return Shared::apart();
-        }
-        Shared::default()
     }
 
     /// Makes an instance in this store.

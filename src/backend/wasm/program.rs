@@ -146,7 +146,7 @@ impl Compiled {
     async fn launch_or_park(&self, spec: StartSpec) -> Result<Started> {
         let (slot, core, pre) = self.home()?;
         let began = Instant::now();
-        let shared = Arc::new(pre.shared());
+        let shared = Arc::new(Shared::default());
         let (store, made) = self.instantiate((core, pre), &spec, &shared).await?;
         let create = began.elapsed();
         let most = usize::try_from(self.function.limits.max_reply).unwrap_or(usize::MAX);

@@ -1,6 +1,7 @@
 //! What an instance's task and those who wait for it know of each other.
 
 use crate::backend::Exit;
+use crate::backend::wasm::sandbox::OVERHEAD;
 use crate::backend::wasm::shared::Shared;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -10,12 +11,16 @@ use tokio::sync::{mpsc, watch};
 
 /// One instance's.
 pub(super) struct Crew {
-    /// The sandbox's own way in, on whose [`Shared`] memory is counted, too.
+    /// The store's: its memory is counted there, and its epochs end. No lane's, since those end nobody's waiting for a request.
+    pub(super) store: Arc<Shared>,
+    /// The sandbox's own way in.
     pub(super) own: Arc<Shared>,
     /// Where new lanes go.
     inbox: mpsc::UnboundedSender<Arc<Shared>>,
     lanes: Mutex<Vec<Arc<Shared>>>,
     ended: watch::Sender<Option<Exit>>,
+    /// Its memory limit, in bytes.
+    memory: u64,
     /// Requests that it may still be given; `None`: any number.
     uses: Option<AtomicU32>,
     /// Whether all that was begun in it is done.
@@ -33,21 +38,30 @@ struct Rest {
 
 impl Crew {
     pub(super) fn new(
-        own: Arc<Shared>,
+        store: Arc<Shared>,
+        memory: u64,
         max_uses: Option<u32>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Shared>>) {
         let (inbox, arriving) = mpsc::unbounded_channel();
+        let own = Arc::new(Shared::apart());
         let crew = Self {
+            store,
             own: Arc::clone(&own),
             inbox,
             lanes: Mutex::default(),
             ended: watch::Sender::new(None),
+            memory,
             uses: max_uses.map(AtomicU32::new),
             quiet: AtomicBool::new(true),
             rest: Mutex::default(),
         };
         crew.admit(own);
         (Arc::new(crew), arriving)
+    }
+
+    /// Bytes that the instance holds, whichever way it is looked at.
+    pub(super) fn held(&self) -> u64 {
+        (OVERHEAD + self.store.held()).min(self.memory)
     }
 
     /// One more way in.
@@ -133,5 +147,54 @@ impl Crew {
         }
         rest.task = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crew(max_uses: Option<u32>) -> Arc<Crew> {
+        Crew::new(Arc::new(Shared::default()), 1 << 20, max_uses).0
+    }
+
+    #[test]
+    fn an_epoch_that_ends_while_guests_run_ends_nobodys_waiting_for_a_request() {
+        let crew = crew(None);
+        assert!(crew.own.poll_read().is_pending());
+        crew.store.io().epoch_ended();
+        assert!(crew.own.io().parked());
+    }
+
+    #[test]
+    fn what_it_still_does_is_waited_for_only_before_it_goes() {
+        let (kept, once) = (crew(None), crew(Some(1)));
+        for crew in [&kept, &once] {
+            crew.set_quiet(false);
+            crew.use_up();
+        }
+        assert!(kept.is_done() && !once.is_done());
+        once.set_quiet(true);
+        assert!(once.is_done());
+    }
+
+    #[test]
+    fn the_first_end_is_the_end() {
+        let crew = crew(None);
+        assert_eq!(crew.exit(), None);
+        crew.end(Exit::OutOfMemory);
+        crew.end(Exit::Killed);
+        assert_eq!(crew.exit(), Some(Exit::OutOfMemory));
+    }
+
+    #[test]
+    fn it_runs_unless_it_is_paused() {
+        let crew = crew(None);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(crew.poll_running(&cx).is_ready());
+        crew.pause();
+        assert!(crew.poll_running(&cx).is_pending());
+        crew.resume();
+        assert!(crew.poll_running(&cx).is_ready());
     }
 }

@@ -111,7 +111,7 @@ impl Sandbox for Lane {
     }
 
     fn held(&self) -> u64 {
-        0
+        self.crew.held()
     }
 
     fn is_dead(&mut self) -> bool {

@@ -72,7 +72,7 @@ impl Life {
             })
             .await
         };
-        let exit = trap::exit(result.flatten(), crew.own.refused());
+        let exit = trap::exit(result.flatten(), crew.store.refused());
         drop((service, store));
         drop(slot);
         crew.end(exit);
@@ -95,8 +95,8 @@ async fn serve(
             Err(error) => return broken(&lane, &error),
         };
         crew.use_up();
-        crew.own.io().resume();
-        crew.own.forget_refusal();
+        crew.store.io().resume();
+        crew.store.forget_refusal();
         let body = incoming.body.clone();
         let mut reply = match told(incoming) {
             Ok(request) => answer(accessor, service, request, &lane).await?,

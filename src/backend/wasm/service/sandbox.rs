@@ -4,7 +4,6 @@ use super::crew::Crew;
 use super::lane::Lane;
 use super::life::Life;
 use crate::backend::wasm::core::{Core, Slot};
-use crate::backend::wasm::sandbox::OVERHEAD;
 use crate::backend::wasm::state::State;
 use crate::backend::{BoxFuture, Exit, Phases, Sandbox, Stdio};
 use crate::error::Result;
@@ -19,7 +18,6 @@ use wasmtime_wasi_http::p3::bindings;
 pub(in crate::backend::wasm) struct Service {
     own: Lane,
     task: Option<JoinHandle<()>>,
-    memory: u64,
 }
 
 impl Service {
@@ -32,9 +30,9 @@ impl Service {
         most: usize,
         memory: u64,
     ) -> Self {
-        let (crew, arriving) = Crew::new(Arc::clone(&store.data().shared), function.max_uses());
+        let (crew, arriving) = Crew::new(Arc::clone(&store.data().shared), memory, function.max_uses());
         let life = Life { service, store, arriving, crew: Arc::clone(&crew), core, slot };
-        Self { own: Lane::own(crew, most), task: Some(tokio::spawn(life.run())), memory }
+        Self { own: Lane::own(crew, most), task: Some(tokio::spawn(life.run())) }
     }
 }
 
@@ -69,7 +67,7 @@ impl Sandbox for Service {
     }
 
     fn held(&self) -> u64 {
-        (OVERHEAD + self.own.crew.own.held()).min(self.memory)
+        self.own.held()
     }
 
     fn is_dead(&mut self) -> bool {
