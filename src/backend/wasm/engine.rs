@@ -20,24 +20,20 @@ pub(super) const KEEP_HEAP: usize = 16 << 20;
 /// What one memory reserves and grows by where no slots can be had, in bytes.
 const SMALL_RESERVATION: u64 = 16 << 20;
 /// Stacks for each instance that many requests are in.
-#[cfg(feature = "preview3")]
 const STACKS: u32 = 4;
 /// Unused slots that keep their module's image and pages at most.
 const WARM_SLOTS: u64 = 100;
 
-/// What an engine's instances are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// All that has no engine of its own.
-    General,
+/// What an engine's instances are for. One that is for neither is for all the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Purpose {
+    /// Components of WASI 0.3, whose tasks wasmtime has to keep account of. All others would pay for that, too.
+    pub(super) concurrent: bool,
     /// Fresh ones for each request whose memory begins with an interpreter's heap. A request writes to some hundred of its pages,
     /// here and there: wasmtime finds the first 32 runs of them and gives back all pages after those, so that each of
     /// the others is mapped again, read and then written, at the price of a message to every other core. Copying all of the
     /// heap back takes a fifth of that.
-    Heaps,
-    /// Components of WASI 0.3, whose tasks wasmtime has to keep account of. All others would pay for that, too.
-    #[cfg(feature = "preview3")]
-    Services,
+    pub(super) heaps: bool,
 }
 
 /// An engine with as many pooled slots as can be reserved, or with none.
@@ -80,12 +76,12 @@ pub(super) fn make(
 
 fn common(purpose: Purpose) -> Config {
     let mut config = Config::new();
-    match purpose {
-        // Neither modules nor components of WASI 0.2 need the component model's task bookkeeping.
-        Purpose::General | Purpose::Heaps => config.concurrency_support(false),
-        #[cfg(feature = "preview3")]
-        Purpose::Services => config.concurrency_support(true).wasm_component_model_async(true),
-    };
+    // Neither modules nor components of WASI 0.2 need the component model's task bookkeeping.
+    config.concurrency_support(purpose.concurrent);
+    #[cfg(feature = "preview3")]
+    if purpose.concurrent {
+        config.wasm_component_model_async(true);
+    }
     // A module has one memory nevertheless, but what wasmtime writes itself to join two components has both of theirs.
     config.epoch_interruption(true).wasm_multi_memory(true);
     config
@@ -99,23 +95,16 @@ fn slots(
 ) -> PoolingAllocationConfig {
     let count = ceiling.instances;
     let most = ceiling.slot.unwrap_or(max_memory).min(max_memory);
-    let (keep, scan, warm) = match purpose {
-        // What unused slots keep is outside the pool's books: at most a sixteenth of the budget.
-        Purpose::General => {
-            let warm = (config.budget / 16 / KEEP_RESIDENT as u64).clamp(1, WARM_SLOTS);
-            (KEEP_RESIDENT, Enabled::Auto, u32::try_from(warm).unwrap_or(u32::MAX))
-        }
+    let (keep, scan, warm) = if purpose.heaps {
         // There are no more of them than may be kept.
-        Purpose::Heaps => (KEEP_HEAP, Enabled::No, count),
-        #[cfg(feature = "preview3")]
-        Purpose::Services => (KEEP_RESIDENT, Enabled::Auto, u32::try_from(WARM_SLOTS).unwrap_or(u32::MAX)),
+        (KEEP_HEAP, Enabled::No, count)
+    } else {
+        // What unused slots keep is outside the pool's books: at most a sixteenth of the budget.
+        let warm = (config.budget / 16 / KEEP_RESIDENT as u64).clamp(1, WARM_SLOTS);
+        (KEEP_RESIDENT, Enabled::Auto, u32::try_from(warm).unwrap_or(u32::MAX))
     };
-    let stacks = match purpose {
-        Purpose::General | Purpose::Heaps => count,
-        // Each request that waits inside of a call has one.
-        #[cfg(feature = "preview3")]
-        Purpose::Services => count.saturating_mul(STACKS),
-    };
+    // Each request that waits inside of a call has one.
+    let stacks = if purpose.concurrent { count.saturating_mul(STACKS) } else { count };
     let mut pool = PoolingAllocationConfig::new();
     // Instances are but counted here: only memories, tables and stacks take addresses.
     pool.total_core_instances(count.saturating_mul(component::INSTANCES))
@@ -146,7 +135,7 @@ mod tests {
     async fn slots_below_four_gigabytes_run_and_stop_at_their_size() {
         let small = Ceiling { instances: 4, slot: Some(1 << 20), because: String::new() };
         let config = WasmConfig { cache_dir: None, max_memory: 1 << 20, ..WasmConfig::default() };
-        let (engine, ceiling, pooled) = make(&config, Purpose::General, small.clone(), 1 << 20).unwrap();
+        let (engine, ceiling, pooled) = make(&config, Purpose::default(), small.clone(), 1 << 20).unwrap();
         assert!(pooled && ceiling == small);
         let text = r#"(module (memory (export "memory") 1)
             (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))

@@ -102,12 +102,11 @@ fn settle(
 ) -> Result<Compiled> {
     let compiled = finish(engines.of(nature)?, function, digest, code)?;
     // Only where each request has a fresh instance: others are made seldom, and what their slots kept would be idle.
-    let apart = nature.heap && !nature.concurrent && engines.general().cache.is_some();
-    if !apart || compiled.function.max_uses() != Some(1) {
+    if !nature.heap || engines.general().cache.is_none() || compiled.function.max_uses() != Some(1) {
         return Ok(compiled);
     }
     // The same code for another engine: from the cache, where it has just been found or kept.
-    let heaps = engines.heaps().and_then(|core| {
+    let heaps = engines.heaps(nature).and_then(|core| {
         let pre = cached(&core, &digest)?.link(&core).ok()?;
         Some(Home { core, pre })
     });

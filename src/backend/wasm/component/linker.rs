@@ -50,7 +50,7 @@ pub(in crate::backend::wasm) fn linker(engine: &Engine, purpose: Purpose) -> Res
     #[cfg(feature = "http-components")]
     crate::backend::wasm::http::add_to_linker(&mut linker)?;
     #[cfg(feature = "preview3")]
-    if purpose == Purpose::Services {
+    if purpose.concurrent {
         crate::backend::wasm::service::add_to_linker(&mut linker)?;
         linker.allow_shadowing(true);
         p3::add_to_linker::<State, HasOwn>(&mut linker, own)?;

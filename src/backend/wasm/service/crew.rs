@@ -18,6 +18,8 @@ pub(super) struct Crew {
     /// Where new lanes go.
     inbox: mpsc::UnboundedSender<Arc<Shared>>,
     lanes: Mutex<Vec<Arc<Shared>>>,
+    /// Those whose replies have begun, and go on only when their guests have waited.
+    begun: Mutex<Vec<Arc<Shared>>>,
     ended: watch::Sender<Option<Exit>>,
     /// Its memory limit, in bytes.
     memory: u64,
@@ -49,6 +51,7 @@ impl Crew {
             own: Arc::clone(&own),
             inbox,
             lanes: Mutex::default(),
+            begun: Mutex::default(),
             ended: watch::Sender::new(None),
             memory,
             uses: max_uses.map(AtomicU32::new),
@@ -75,6 +78,17 @@ impl Crew {
     pub(super) fn dismiss(&self, lane: &Arc<Shared>) {
         self.lanes.lock().retain(|other| !Arc::ptr_eq(other, lane));
         lane.io().abandon();
+    }
+
+    /// A reply isn't whole. What there is of it is its caller's when the guests have nothing more to do now: most are whole by
+    /// then, and one that is whole has a length and takes one write.
+    pub(super) fn later(&self, lane: &Arc<Shared>) {
+        self.begun.lock().push(Arc::clone(lane));
+    }
+
+    /// The guests have nothing more to do now.
+    pub(super) fn flush(&self) {
+        self.begun.lock().drain(..).for_each(|lane| lane.io().bells.more_output());
     }
 
     /// The instance has ended: all who wait hear of it.
@@ -117,12 +131,17 @@ impl Crew {
     /// Whether it can be given up as far as its guest is concerned, or used again: what it still does beyond its replies is let
     /// finish before its last user leaves it.
     pub(super) fn is_done(&self) -> bool {
-        self.uses.as_ref().is_none_or(|uses| uses.load(SeqCst) > 0) || self.quiet.load(SeqCst)
+        !self.is_used_up() || self.quiet.load(SeqCst)
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.uses.as_ref().is_some_and(|uses| uses.load(SeqCst) == 0)
     }
 
     /// Whether nothing that was begun in it still goes on.
     pub(super) fn set_quiet(&self, quiet: bool) {
-        if self.quiet.swap(quiet, SeqCst) != quiet && quiet {
+        // Nobody waits for that but the last user.
+        if self.quiet.swap(quiet, SeqCst) != quiet && quiet && self.is_used_up() {
             self.lanes.lock().iter().for_each(|lane| lane.io().bells.more_output());
         }
     }

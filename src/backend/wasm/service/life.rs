@@ -68,7 +68,9 @@ impl Life {
             poll_fn(|cx: &mut Context<'_>| {
                 std::task::ready!(crew.poll_running(cx));
                 core.ticker.touch();
-                serving.as_mut().poll(cx)
+                let polled = serving.as_mut().poll(cx);
+                crew.flush();
+                polled
             })
             .await
         };
@@ -109,7 +111,7 @@ async fn serve(
                     Ok(_) if reply.is_whole() => return Poll::Ready(Ok(())),
                     Ok(true) => {}
                     Ok(false) => {
-                        lane.io().bells.more_output();
+                        crew.later(&lane);
                         return Poll::Pending;
                     }
                 }
