@@ -1,6 +1,7 @@
 //! An instance's life: a loop for each lane, all of them in one event loop of wasmtime's.
 
 use super::crew::Crew;
+use super::turn::Turns;
 use crate::backend::Exit;
 use crate::backend::wasm::core::{Core, Slot};
 use crate::backend::wasm::http::reply::Reply;
@@ -16,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::unconstrained;
 use wasmtime::Store;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiHttpView;
@@ -65,13 +67,15 @@ impl Life {
                 })
                 .await
             }));
-            poll_fn(|cx: &mut Context<'_>| {
+            let turns = Turns::new();
+            // Channels of tokio's on the way of a body would say that there is nothing once the task has had its share of turns.
+            unconstrained(poll_fn(|cx: &mut Context<'_>| {
                 std::task::ready!(crew.poll_running(cx));
                 core.ticker.touch();
-                let polled = serving.as_mut().poll(cx);
+                let polled = turns.poll(serving.as_mut(), cx);
                 crew.flush();
                 polled
-            })
+            }))
             .await
         };
         let exit = trap::exit(result.flatten(), crew.store.refused());

@@ -6,7 +6,7 @@
 //! ```text
 //!   Lane (stdin, stdout) ◄─ Shared with bells ─► life.rs: next request ─► handle ─► reply     one loop for each lane
 //!   Lane ...             ◄─        ...        ─►    ...                                       all in one `run_concurrent`
-//!                         crew.rs: what the task and all lanes know of each other
+//!                         crew.rs: what the task and all lanes know of each other; turn.rs: how long it is polled
 //! ```
 //! A trap ends the instance, and with it all requests in it: wasmtime knows no smaller failure. Nothing runs in one that is paused.
 
@@ -14,6 +14,7 @@ mod crew;
 mod lane;
 mod life;
 mod sandbox;
+mod turn;
 
 pub(super) use sandbox::Service;
 
