@@ -26,6 +26,8 @@ enum Kind {
     Module,
     /// A `wasi:http` component: each request has an instance of its own.
     Component,
+    /// One of WASI 0.3: several requests are in one instance at a time.
+    Shared,
     Image,
     /// From source: a stem cell's until its snapshot is there, which is in the middle of the load.
     Source,
@@ -42,6 +44,7 @@ impl Kind {
         match rank {
             8 | 12 => Self::Source,
             4 | 14 => Self::Component,
+            2 | 10 => Self::Shared,
             3 | 9 => Self::Action,
             5 | 11 => Self::Server,
             7 | 13 => Self::Fdk,
@@ -51,13 +54,17 @@ impl Kind {
     }
 
     fn backend(self) -> &'static str {
-        if matches!(self, Self::Module | Self::Component | Self::Source) { "wasm" } else { "docker" }
+        match self {
+            Self::Module | Self::Component | Self::Shared | Self::Source => "wasm",
+            Self::Image | Self::Action | Self::Server | Self::Fdk => "docker",
+        }
     }
 
     fn declared(self) -> String {
         match self {
             Self::Module => format!("wasm = {:?}\nformat = \"frame\"", fixture("echo/echo.wasm")),
             Self::Component => format!("wasm = {:?}", fixture("proxy/proxy.wasm")),
+            Self::Shared => format!("wasm = {:?}\nconcurrency = 4", fixture("service/service.wasm")),
             Self::Image => "image = \"kiln-fixture-echo:1\"\nformat = \"frame\"".into(),
             Self::Source => "source = \"echo.js\"".into(),
             Self::Action => "image = \"kiln-fixture-echo:1\"\nformat = \"openwhisk\"".into(),
@@ -70,7 +77,7 @@ impl Kind {
 
     /// What gives it its own words back.
     fn path(self) -> &'static str {
-        if self == Self::Component { "/echo" } else { "" }
+        if matches!(self, Self::Component | Self::Shared) { "/echo" } else { "" }
     }
 
     /// Words as it takes them, and gives them back.
