@@ -59,10 +59,10 @@ fn bench(plan: &Plan) -> Result<()> {
         ("JavaScript component", kept.join("js.wasm"), long, Reuse::Fresh),
         ("Python component", kept.join("python.wasm"), longer, Reuse::Fresh),
         ("Rust component of 0.3", fixtures.join("service/service.wasm"), short, Reuse::Fresh),
-        ("Rust component of 0.3, shared", fixtures.join("service/service.wasm"), short, Reuse::Shared(16)),
+        ("Rust component of 0.3, shared", fixtures.join("service/service.wasm"), short, Reuse::Shared(8)),
         ("JavaScript component of 0.3", kept.join("js-service.wasm"), long, Reuse::Fresh),
         ("Python component of 0.3", kept.join("python-service.wasm"), longer, Reuse::Fresh),
-        ("Python component of 0.3, shared", kept.join("python-service.wasm"), longer, Reuse::Shared(16)),
+        ("Python component of 0.3, shared", kept.join("python-service.wasm"), longer, Reuse::Shared(8)),
     ] {
         rows(plan, &mut table, what, &component, slice, reuse)?;
     }

@@ -62,7 +62,9 @@ pub struct WasmConfig {
     /// Where compiled modules are kept; it is made, and must be the user's alone (mode 0700). `None`: they are
     /// compiled anew in each process. Default: `kiln/wasm` in `$XDG_CACHE_HOME`, else in `~/.cache`.
     pub cache_dir: Option<PathBuf>,
-    /// The host's memory budget in bytes, by which the pool of instances is sized. Nothing is taken of it here.
+    /// The host's memory budget in bytes, by which the pool of instances is sized. Nothing is taken of it here: what unused
+    /// slots keep, so that the next instances in them start faster, is beside it. That is at most a sixteenth of it, and where
+    /// interpreters' components have a fresh instance for each request, an eighth for those of WASI 0.2 and of 0.3 each.
     pub budget: u64,
     /// Instances at most, at once. `None`: as many as the budget, the kernel's `vm.max_map_count` and the address
     /// space carry.
