@@ -125,6 +125,8 @@ fn answer(asked: &Asked, from: &mut BufReader<TcpStream>, to: &mut TcpStream, co
         // What wasn't read breaks the connection as it closes.
         "reset" => {
             write!(to, "HTTP/1.1 200 OK\r\n\r\nhalf").ok()?;
+            // It has to have come by then: else it is only an end.
+            to.peek(&mut [0]).ok()?;
             return None;
         }
         "early-kept" => {

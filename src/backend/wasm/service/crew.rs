@@ -100,7 +100,7 @@ impl Crew {
             }
             first
         });
-        // Whoever looks at `ended` and then waits does both under this lock.
+        // Whoever looks at `ended` and then waits does both under its lane's lock, so it is seen here or has seen it.
         self.lanes.lock().iter().for_each(|lane| lane.io().bells.more_output());
     }
 
