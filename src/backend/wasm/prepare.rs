@@ -107,7 +107,9 @@ fn settle(
     }
     // The same code for another engine: from the cache, where it has just been found or kept.
     let heaps = engines.heaps(nature).and_then(|core| {
-        let pre = cached(&core, &digest)?.link(&core).ok()?;
+        let code = cached(&core, &digest)?;
+        let pre = code.link(&core).ok()?;
+        make_image(&code);
         Some(Home { core, pre })
     });
     Ok(compiled.at(heaps))
@@ -135,10 +137,15 @@ pub(super) fn finish(
     let logs = Arc::new(Logs::new(Arc::clone(function), memory));
     wasi::context(function, Arc::new(Shared::default()), &logs)
         .map_err(|error| Error::invalid(error.message().to_owned()))?;
+    make_image(code);
+    Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
+}
+
+/// It is only slower without.
+fn make_image(code: &Code) {
     if let Err(error) = code.image() {
         tracing::debug!("no copy-on-write image: {error:#}");
     }
-    Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
 }
 
 /// The function as it is spoken to: a component that handles HTTP requests is called by them and no other way.
