@@ -1,6 +1,6 @@
 //! Several requests in one instance at once.
 
-use crate::harness::{Bed, HANG, begin, count, proxy, request, serve};
+use crate::harness::{begin, count, proxy, request, serve};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use kiln::Function;
@@ -12,15 +12,6 @@ fn shared(concurrency: u32) -> Function {
     function
 }
 
-async fn until(bed: &Bed, what: &str, is: impl Fn(&kiln::pool::Figures) -> bool) {
-    let wait = async {
-        while !is(&bed.host.figures()) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(HANG, wait).await.unwrap_or_else(|_| panic!("never {what}"));
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn as_many_as_its_concurrency_are_in_one_instance_together() {
     let bed = serve([shared(20)]).await;
@@ -30,7 +21,7 @@ async fn as_many_as_its_concurrency_are_in_one_instance_together() {
         assert!(answers.iter().all(|answer| answer.text() == "20\n"), "{answers:?}");
     }
     assert_eq!(count(&bed.get("/count").await), 101, "one instance served all");
-    until(&bed, "idle", |figures| figures.idle == 1).await;
+    bed.until("idle", |figures| figures.idle == 1).await;
     assert!(bed.host.figures().charged > 128 << 10, "what it holds at rest is charged");
     bed.end().await;
 }
@@ -40,8 +31,8 @@ async fn no_more_than_its_concurrency_are_in_it() {
     let bed = serve([shared(3)]).await;
     let waiting = join_all((0..3).map(|_| bed.get("/meet?n=4")));
     let fourth = async {
-        until(&bed, "full", |figures| figures.active == 1).await;
-        until(&bed, "waiting", |figures| figures.waiting > 0).await;
+        bed.until("full", |figures| figures.active == 1).await;
+        bed.until("waiting", |figures| figures.waiting > 0).await;
     };
     let more = bed.get("/meet?n=4");
     tokio::select! {
@@ -50,7 +41,7 @@ async fn no_more_than_its_concurrency_are_in_it() {
         () = tokio::time::sleep(Duration::from_millis(500)) => {}
     }
     // All of their callers have gone.
-    until(&bed, "free", |figures| figures.waiting == 0).await;
+    bed.until("free", |figures| figures.waiting == 0).await;
     bed.end().await;
 }
 
@@ -157,7 +148,7 @@ async fn what_it_does_after_its_reply_is_let_finish_and_logged() {
         let (status, body, _) = bed.logged("/late").await;
         assert_eq!((status, body.as_str()), (200, "early\n"));
         // The instance is let go only then.
-        until(&bed, "at rest", |figures| figures.active == 0).await;
+        bed.until("at rest", |figures| figures.active == 0).await;
         bed.end().await;
     }
 }
@@ -184,7 +175,7 @@ async fn one_that_was_paused_goes_on() {
     let bed = serve([function]).await;
     for so_far in 1..4 {
         assert_eq!(count(&bed.get("/count").await), so_far);
-        until(&bed, "at rest", |figures| figures.active == 0).await;
+        bed.until("at rest", |figures| figures.active == 0).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bed.end().await;

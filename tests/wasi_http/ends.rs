@@ -63,18 +63,10 @@ async fn a_reply_is_not_longer_than_it_may_be() {
 async fn a_caller_that_goes_away_takes_its_instance_with_it() {
     let bed = serve([proxy()]).await;
     let call = tokio::spawn(begin(request("GET", &bed.url("/loop"), "")));
-    let until = async |what: &str, is: fn(&kiln::pool::Figures) -> bool| {
-        let wait = async {
-            while !is(&bed.host.figures()) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(HANG, wait).await.unwrap_or_else(|_| panic!("never {what}"));
-    };
-    until("running", |figures| figures.active == 1).await;
+    bed.until("running", |figures| figures.active == 1).await;
     call.abort();
     let _ = call.await;
-    until("gone", |figures| figures.active == 0 && figures.charged == 0).await;
+    bed.until("gone", |figures| figures.active == 0 && figures.charged == 0).await;
     bed.end().await;
 }
 

@@ -8,6 +8,7 @@ use hyper_util::rt::TokioExecutor;
 use kiln::backend::wasm::{Wasm, WasmConfig};
 use kiln::function::DEFAULT_NAMESPACE;
 use kiln::invocation::Lines;
+use kiln::pool::Figures;
 use kiln::server::Server;
 use kiln::{Function, Host};
 use std::net::SocketAddr;
@@ -133,6 +134,16 @@ impl Bed {
         let reply = answered.result.unwrap();
         let lines: Vec<_> = lines.finish().into_iter().map(|line| line.text).collect();
         (reply.status, String::from_utf8_lossy(&reply.body).into_owned(), lines.join("\n"))
+    }
+
+    /// Waits until the pool's figures are so.
+    pub async fn until(&self, what: &str, is: impl Fn(&Figures) -> bool) {
+        let wait = async {
+            while !is(&self.host.figures()) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(HANG, wait).await.unwrap_or_else(|_| panic!("never {what}"));
     }
 
     /// Drains. Nothing is left.

@@ -71,12 +71,7 @@ async fn each_request_has_an_instance_of_its_own_unless_more_are_said() {
 async fn a_prewarmed_instance_is_there_before_its_request() {
     let bed = serve([proxy().prewarm(2)]).await;
     for _ in 0..4 {
-        let ready = async {
-            while bed.host.figures().prewarmed < 2 {
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(crate::harness::HANG, ready).await.unwrap();
+        bed.until("ready", |figures| figures.prewarmed >= 2).await;
         let answer = bed.get("/count").await;
         assert_eq!((count(&answer), answer.header("kiln-start")), (1, "prewarmed"));
     }

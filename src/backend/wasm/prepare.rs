@@ -7,10 +7,8 @@ use super::engines::Engines;
 use super::map;
 use super::nature::{self, Kind, Nature};
 use super::program::{Compiled, Home};
-use super::shared::Shared;
 use super::stamp::Stamp;
 use super::wasi;
-use crate::backend::Logs;
 use crate::error::{Error, Result};
 use crate::function::{Format, Function, MIB, Module as Source};
 use bytes::Bytes;
@@ -134,9 +132,7 @@ pub(super) fn finish(
     let needs = code.needs()?;
     let memory = memory(&core, function, &needs)?;
     // Directories are opened for each instance; a missing one is better said now.
-    let logs = Arc::new(Logs::new(Arc::clone(function), memory));
-    wasi::context(function, Arc::new(Shared::default()), &logs)
-        .map_err(|error| Error::invalid(error.message().to_owned()))?;
+    wasi::context(function, None).map_err(|error| Error::invalid(error.message().to_owned()))?;
     make_image(code);
     Ok(Compiled::new(core, Arc::clone(function), digest, needs, memory, pre))
 }

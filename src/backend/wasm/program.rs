@@ -10,7 +10,8 @@ use super::limiter::Limiter;
 use super::sandbox::Instance;
 use super::shared::{Shared, WATERMARK};
 use super::state::State;
-use super::{trap, wasi};
+use super::trap;
+use super::wasi::{self, Streams};
 #[cfg(feature = "snapshot")]
 use crate::backend::SnapshotSpec;
 use crate::backend::{Exit, Logs, Phases, Program, StartSpec, Started};
@@ -91,7 +92,12 @@ impl Compiled {
         logs: &Arc<Logs>,
         shared: &Arc<Shared>,
     ) -> Result<Store<State>> {
-        let wasi = wasi::context(&self.function, Arc::clone(shared), logs)?;
+        let streams = if self.pre.shares() {
+            Streams::Log(Arc::clone(logs))
+        } else {
+            Streams::Stdin(Arc::clone(shared))
+        };
+        let wasi = wasi::context(&self.function, Some(streams))?;
         let environ = Environ::new(&self.function, env);
         let limiter = Limiter::new(Arc::clone(shared), self.memory, self.needs);
         let state = State::new(wasi, environ, Arc::clone(shared), limiter, Arc::clone(logs), &self.function);

@@ -16,15 +16,22 @@ const HANDLES: usize = 256;
 /// collects its garbage, so that a body of a few megabytes takes thousands; each is some hundred bytes of the host's.
 const HTTP_HANDLES: usize = 16_384;
 
+/// Which of an instance's standard streams are its context's. All others are given it by hand.
+pub(super) enum Streams {
+    /// What a module waits on in `poll_oneoff`.
+    Stdin(Arc<Shared>),
+    /// What WASI 0.3 calls stdout and stderr: both are the log. Its requests come another way.
+    Log(Arc<Logs>),
+}
+
 /// The context of one instance.
-pub(super) fn context(function: &Function, shared: Arc<Shared>, logs: &Arc<Logs>) -> Result<WasiP1Ctx> {
+pub(super) fn context(function: &Function, streams: Option<Streams>) -> Result<WasiP1Ctx> {
     let mut builder = WasiCtxBuilder::new();
     builder.allow_tcp(false).allow_udp(false);
-    if function.format == Format::WasiHttp {
-        // Its requests come another way. What WASI 0.3 calls stdout and stderr is the context's.
-        builder.stdout(Stderr(Arc::clone(logs))).stderr(Stderr(Arc::clone(logs)));
-    } else {
-        builder.stdin(Stdin(shared));
+    match streams {
+        Some(Streams::Stdin(shared)) => _ = builder.stdin(Stdin(shared)),
+        Some(Streams::Log(logs)) => _ = builder.stdout(Stderr(Arc::clone(&logs))).stderr(Stderr(logs)),
+        None => {}
     }
     for dir in &function.dirs {
         let access = if dir.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };

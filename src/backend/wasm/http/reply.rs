@@ -45,7 +45,11 @@ impl Reply {
             match self {
                 Self::Awaited(slot) => {
                     let Some(set) = slot.lock().take() else { return Ok(moved) };
-                    *self = begin(set, &mut shared.io());
+                    let io = &mut shared.io();
+                    *self = match set {
+                        Ok(response) => Self::begin(response, io),
+                        Err(error) => Self::refused(&error, io),
+                    };
                 }
                 Self::Begun(body) => {
                     {
@@ -102,23 +106,16 @@ impl Reply {
     /// and ends a body that it never finished, as a host does that ends the instance now.
     pub(super) fn close(&mut self, shared: &Shared) {
         let mut io = shared.io();
-        match self {
-            Self::Awaited(_) => failed(&mut io, "the component returned without setting a reply"),
-            Self::Begun(_) if io.room() > 0 => put_header(&mut io.out, Kind::Last, 0),
+        *self = match self {
+            Self::Awaited(_) => Self::failed("the component returned without setting a reply", &mut io),
+            Self::Begun(_) if io.room() > 0 => {
+                put_header(&mut io.out, Kind::Last, 0);
+                Self::Whole
+            }
             Self::Begun(_) | Self::Whole => return,
-        }
-        *self = Self::Whole;
+        };
     }
-}
 
-fn begin(set: Set, io: &mut Io) -> Reply {
-    match set {
-        Ok(response) => Reply::begin(response, io),
-        Err(error) => Reply::refused(&error, io),
-    }
-}
-
-impl Reply {
     /// The guest has answered with an error.
     pub(in crate::backend::wasm) fn refused(error: &impl Debug, io: &mut Io) -> Self {
         Self::failed(&format!("the component answered with the error {error:?}"), io)
@@ -126,7 +123,7 @@ impl Reply {
 
     /// There is none, and why.
     pub(in crate::backend::wasm) fn failed(why: &str, io: &mut Io) -> Self {
-        failed(io, why);
+        put_part(&mut io.out, Kind::Failed, |to| to.put_slice(why.as_bytes()));
         Self::Whole
     }
 
@@ -142,8 +139,4 @@ impl Reply {
         });
         Self::Begun(body)
     }
-}
-
-fn failed(io: &mut Io, why: &str) {
-    put_part(&mut io.out, Kind::Failed, |to| to.put_slice(why.as_bytes()));
 }
